@@ -1,0 +1,125 @@
+/**
+ * The documents of the control API and of the command line's `--json`: stable keys, one type each.
+ *
+ * @module
+ */
+
+/** A build as it is shown. */
+export interface BuildInfo {
+  /** What was asked for: a directory with a `main.ts`, or a module; resolved. */
+  path: string;
+  /** Version of the nearest `deno.json`, or null. */
+  version: string | null;
+  /** The first 12 hexadecimal digits of the fingerprint of its local modules, or null while that is not known. */
+  id: string | null;
+}
+
+/** How an update ended. */
+export type Outcome =
+  /** The new build runs. */
+  | "committed"
+  /** The old build never stopped. */
+  | "refused"
+  /** The old build is back in the same process. */
+  | "rolled-back"
+  /** The guardian brought the old build back, in a new process. */
+  | "recovered"
+  /** The old build failed as well. */
+  | "lost";
+
+/** The time that one phase took. */
+export interface PhaseTime {
+  /** Name of the phase. */
+  name: string;
+  /** Milliseconds. */
+  ms: number;
+}
+
+/** What is told about an update. */
+export interface UpdateRecord {
+  /** Its id. */
+  id: string;
+  /** How it ended; null while it is under way. */
+  outcome: Outcome | null;
+  /** Why, unless it was committed. */
+  reason: string | null;
+  /** The build that ran before. */
+  from: BuildInfo;
+  /** The build that was asked for. */
+  to: BuildInfo;
+  /** Generation after the update. */
+  generation: number;
+  /** Process after the update. */
+  pid: number;
+  /** Milliseconds from the start of the freeze until the taps were open; null without a freeze. */
+  blackout_ms: number | null;
+  /** Milliseconds from the first moment at which something that arrived was left unread until the taps were open. */
+  stall_ms: number | null;
+  /** The phases, in order. */
+  phases: PhaseTime[];
+  /** Preserved files. */
+  files: number;
+  /** Descriptors that crossed. */
+  fds: number;
+  /** Size of the segment. */
+  segment_bytes: number;
+  /** Names that the new build did not claim. */
+  dropped: string[];
+}
+
+/** A file of a session. */
+export interface FileReport {
+  /** Decimal digits of the token. */
+  token: string;
+  /** Its handler. */
+  compatible: string;
+  /** The descriptor that is held, or null. */
+  fd: number | null;
+  /** The application's name for it, or null. */
+  name: string | null;
+}
+
+/** A session. */
+export interface SessionReport {
+  /** Its name. */
+  name: string;
+  /** Created here or handed over. */
+  direction: "outgoing" | "incoming";
+  /** Its files, in the order of preservation. */
+  files: FileReport[];
+}
+
+/** What a service is doing. */
+export type ServiceState = "starting" | "serving" | "updating" | "probation" | "stopping";
+
+/** What is told about a running service. */
+export interface StatusReport {
+  /** Its process. */
+  pid: number;
+  /** How many updates it has committed. */
+  generation: number;
+  /** What it is doing. */
+  state: ServiceState;
+  /** The build that runs. */
+  build: BuildInfo;
+  /** Milliseconds since its cold start. */
+  uptime_ms: number;
+  /** Its sessions. */
+  sessions: SessionReport[];
+  /** The last update that ended, or null. */
+  last_update: UpdateRecord | null;
+}
+
+/** What an update can be asked for. */
+export interface UpgradeRequest {
+  /** Path of the new build; the present one, resolved anew, if absent. */
+  build?: string;
+  /** Path of another runtime. */
+  deno?: string;
+  /** Directory of a newer Heirloom under the same application. */
+  heirloom?: string;
+  /** Deadline of the whole update in milliseconds. @default {30000} */
+  timeoutMs?: number;
+  /** Start a guardian? @default {true} */
+  guardian?: boolean;
+}

@@ -1,0 +1,80 @@
+/**
+ * What all handlers of plain descriptors share: the descriptor itself crosses, and a record says what it was.
+ *
+ * The open file description survives `execve` as it is, so carrying it costs the same whatever is behind it. What a
+ * handler adds is the decision whether it knows the kind, a record of its state, and a check when it is taken back.
+ *
+ * @module
+ */
+import type { CborValue } from "../kho/codec.ts";
+import type { Fields } from "../kho/abi/fields.ts";
+import { HandoverError } from "../kho/errors.ts";
+import type { FileHandler, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
+import { decodeRecord, encodeRecord } from "./record.ts";
+
+/** What distinguishes one kind of descriptor from another. */
+export interface DescriptorKind {
+  /** Name of the handler. */
+  compatible: string;
+  /** Newest version of its record, and the one it writes. */
+  version: number;
+  /** Does this kind include that descriptor? */
+  accepts(fd: number): boolean;
+  /** Describes the state of a descriptor at this moment. */
+  describe(fd: number): { [key: string]: CborValue };
+  /** Checks a descriptor against its record; throws when it is not what it was. */
+  verify(fd: number, record: Fields): void;
+  /** What makes two descriptors the same resource, if not the open file description. */
+  getId?(fd: number): string;
+}
+
+/**
+ * Makes a handler for a kind of descriptor.
+ *
+ * @returns a handler whose `serializedData` is the handle of a blob `[version, {"fd", …}]`
+ */
+export function descriptorHandler(kind: DescriptorKind): FileHandler {
+  const write = (args: OutgoingArgs): Uint8Array =>
+    encodeRecord(kind.version, { ...kind.describe(args.fd), fd: args.fd });
+  const read = (args: IncomingArgs): Fields =>
+    decodeRecord(args.kho.blob(args.serializedData), kind.compatible, kind.version);
+  /** A record that cannot be read was not retrieved either, and finish may not fail. */
+  const readable = (args: IncomingArgs): number | null => {
+    try {
+      return read(args).int("fd");
+    } catch (error) {
+      if (error instanceof HandoverError) return null;
+      throw error;
+    }
+  };
+  const { getId } = kind;
+  return {
+    compatible: kind.compatible,
+    canPreserve: ({ fd }) => kind.accepts(fd),
+    preserve(args) {
+      using undo = new DisposableStack();
+      args.kho.preserveFd(args.fd);
+      undo.defer(() => args.kho.unpreserveFd(args.fd));
+      args.serializedData = args.kho.preserveBlob(write(args));
+      undo.move();
+    },
+    unpreserve(args) {
+      args.kho.unpreserveBlob(args.serializedData);
+      args.kho.unpreserveFd(args.fd);
+    },
+    freeze(args) {
+      args.kho.replaceBlob(args.serializedData, write(args));
+    },
+    retrieve(args) {
+      const record = read(args);
+      const fd = args.kho.borrowFd(record.int("fd"));
+      kind.verify(fd, record);
+      return fd;
+    },
+    finish(args) {
+      const fd = readable(args);
+      if (fd !== null) args.kho.releaseFd(fd);
+    },
+    ...(getId === undefined ? {} : { getId: ({ fd }) => getId(fd) }),
+  };
+}

@@ -1,0 +1,67 @@
+/**
+ * `file-v1`: an open regular file.
+ *
+ * Preserved:
+ * - the open file description: position, access mode, `O_APPEND` and the other status flags
+ * - `flock(2)` locks and open file description locks (`F_OFD_SETLK`)
+ * - the file itself, also when its path was unlinked or replaced since; the record says so
+ *
+ * Not preserved:
+ * - POSIX record locks (`F_SETLK`): the kernel drops them when any descriptor of the file is closed by the process
+ * - mappings of this process
+ * - anything about the path: the new build gets the file that was open, not the one of that name
+ *
+ * @module
+ */
+import { fdLink, filesystemType, fstat, getFlags, PROC_SUPER_MAGIC, seek } from "../sys/mod.ts";
+import type { FileHandler } from "../luo/handler.ts";
+import { HandoverError } from "../kho/errors.ts";
+import { descriptorHandler } from "./descriptor.ts";
+
+/** `O_ACCMODE`: how a file was opened never changes. */
+const ACCESS_MODE = 3;
+
+/** What became of the path under which a file was opened. */
+export type PathState = "same" | "replaced" | "unlinked";
+
+/**
+ * Does the path of an open file still lead to it?
+ *
+ * @param fd the open file, borrowed
+ * @param path the path it was opened under; the name that the kernel has for it if absent, which follows a rename
+ * @returns `same`, `replaced` by another file, or `unlinked`
+ */
+export function pathState(fd: number, path: string = fdLink(fd)): PathState {
+  const { dev, ino } = fstat(fd);
+  const found = statAt(path);
+  if (found !== null && BigInt(found.dev) === dev && BigInt(found.ino ?? 0) === ino) return "same";
+  // The kernel says so of a name that is gone (d_path), also when another file was moved to it.
+  return statAt(path.replace(/ \(deleted\)$/, "")) === null ? "unlinked" : "replaced";
+}
+
+/** Whatever keeps a path from being followed, it leads to nothing. */
+function statAt(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** Carries regular files. */
+export const fileHandler: FileHandler = descriptorHandler({
+  compatible: "file-v1",
+  version: 1,
+  accepts: (fd) => fstat(fd).kind === "file" && filesystemType(fd) !== PROC_SUPER_MAGIC,
+  describe: (fd) => ({
+    flags: getFlags(fd),
+    path: fdLink(fd).toWellFormed(),
+    path_state: pathState(fd),
+    pos: seek(fd, 0, "cur"),
+  }),
+  verify(fd, record) {
+    if ((getFlags(fd) & ACCESS_MODE) !== (record.int("flags") & ACCESS_MODE)) {
+      throw new HandoverError("WRONG_DESCRIPTOR", `Cannot retrieve fd ${fd}: its access mode is another one`);
+    }
+  },
+});

@@ -1,0 +1,38 @@
+/**
+ * The built-in handlers, in the order in which they are asked.
+ *
+ * @module
+ */
+import type { HandlerRegistry } from "../luo/handler.ts";
+import { fileHandler } from "./file.ts";
+import { listenerHandler } from "./listener.ts";
+import { memfdHandler } from "./memfd.ts";
+import { streamHandler } from "./stream.ts";
+
+export type {
+  FileHandler,
+  HandlerArgs,
+  HandlerRegistry,
+  IncomingArgs,
+  IncomingHandover,
+  OutgoingArgs,
+  OutgoingHandover,
+} from "../luo/handler.ts";
+export { OwnedFd } from "../sys/owned_fd.ts";
+export { fileHandler, type PathState, pathState } from "./file.ts";
+export { listenerHandler } from "./listener.ts";
+export { memfdHandler } from "./memfd.ts";
+export { streamHandler } from "./stream.ts";
+
+/**
+ * Registers all built-in handlers.
+ *
+ * @param registry where to
+ * @throws {LuoError} `EEXIST` when one of them is registered already
+ */
+export function registerBuiltins(registry: HandlerRegistry): void {
+  // Order decides: a memfd is a regular file too, a listening socket is a socket too.
+  for (const handler of [memfdHandler, fileHandler, listenerHandler, streamHandler]) {
+    registry.register(handler);
+  }
+}

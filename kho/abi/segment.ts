@@ -1,0 +1,184 @@
+/**
+ * The wire format of a handover segment, version `kho-v1`: envelope and payload.
+ *
+ * This is a contract between builds. If anything here changes its meaning, a new version string is due; a reader
+ * refuses versions that it does not know, and members that its version does not have.
+ *
+ *     [ "kho-v1", sha256(payload) : bytes .32, payload : bytes ]
+ *     payload = { "blobs": [bytes], "fds": [FD], "image": IMAGE, "metadata": METADATA, "subtrees": [{"handle","name"}] }
+ *
+ * @module
+ */
+import type { CborValue } from "../codec.ts";
+import { HandoverError } from "../errors.ts";
+import { Fields } from "./fields.ts";
+import { encodeImage, type ImageRecord, parseImage } from "./image.ts";
+
+/** The version of the envelope. Change it with every change of the format. */
+export const KHO_VERSION = "kho-v1";
+
+/** Longest name of a subtree, in bytes. The shortest has one byte. */
+export const MAX_SUBTREE_NAME_BYTES = 63;
+
+/** Most descriptors that one segment may list. */
+export const MAX_FDS = 1_000_000;
+
+/** What a descriptor is to the handover: a preserved resource, the journal, or one inherited at the cold start. */
+export type FdRole = "preserved" | "journal" | "inherited";
+
+/** One descriptor that crosses, with what identifies it. */
+export interface FdRecord {
+  /** Its number, which it keeps across the jump. */
+  fd: number;
+  /** Device of the inode. */
+  dev: bigint;
+  /** Number of the inode. */
+  ino: bigint;
+  /** Type and permission bits, as fstat(2) gives them. */
+  mode: number;
+  /** What it is to the handover. */
+  kind: FdRole;
+  /** `SO_COOKIE` of a socket: the kernel never gives one twice. */
+  cookie?: bigint;
+}
+
+/** Who wrote the segment, when, for whom. */
+export interface MetadataRecord {
+  /** `/proc/sys/kernel/random/boot_id` of the writer. */
+  boot_id: string;
+  /** Fingerprint of the build that wrote it, or null. */
+  build: string | null;
+  /** How many times this process has jumped so far, this one included. */
+  count: bigint;
+  /** Random, and repeated in the announcement. */
+  nonce: Uint8Array;
+  /** Process that wrote it. */
+  pid: number;
+  /** Start time of that process in clock ticks since boot (field 22 of `/proc/PID/stat`). */
+  start_time: bigint;
+  /** `CLOCK_MONOTONIC` of the writing, in nanoseconds. */
+  written_ns: bigint;
+}
+
+/** A named blob. */
+export interface SubtreeRecord {
+  /** Handle of the blob: index + 1. */
+  handle: bigint;
+  /** Unique name. */
+  name: string;
+}
+
+/** The whole payload. */
+export interface SegmentRecord {
+  /** Preserved memory; a handle is index + 1. */
+  blobs: Uint8Array[];
+  /** Every descriptor that crosses. */
+  fds: FdRecord[];
+  /** The build that wrote it, as it can be started again. */
+  image: ImageRecord;
+  /** Who wrote it. */
+  metadata: MetadataRecord;
+  /** The named blobs. */
+  subtrees: SubtreeRecord[];
+}
+
+const METADATA_VERSION = 1;
+
+/** The payload as a document. */
+export function encodeSegment(record: SegmentRecord): CborValue {
+  return {
+    blobs: record.blobs,
+    fds: record.fds.map(encodeFd),
+    image: encodeImage(record.image),
+    metadata: { ...record.metadata, version: METADATA_VERSION },
+    subtrees: record.subtrees.map(({ handle, name }) => ({ handle, name })),
+  };
+}
+
+function encodeFd(record: FdRecord): CborValue {
+  const { cookie, ...rest } = record;
+  return cookie === undefined ? rest : { ...rest, cookie };
+}
+
+/**
+ * Reads a decoded payload.
+ *
+ * @throws {HandoverError} `CORRUPT` with the place, or `UNKNOWN_VERSION` for metadata of another version
+ */
+export function parseSegment(value: CborValue): SegmentRecord {
+  const top = new Fields(value, "$");
+  const blobs = top.list("blobs", (member, place) => {
+    if (member instanceof Uint8Array) return member;
+    throw new HandoverError("CORRUPT", `Cannot read ${place} of the handover: it is no byte string`);
+  });
+  const fds = top.list("fds", parseFd);
+  if (fds.length > MAX_FDS) {
+    throw new HandoverError(
+      "TOO_LARGE",
+      `Cannot read the handover: ${fds.length} descriptors, at most ${MAX_FDS}`,
+    );
+  }
+  const record: SegmentRecord = {
+    blobs,
+    fds,
+    image: parseImage(top.map("image")),
+    metadata: parseMetadata(top.map("metadata")),
+    subtrees: top.list("subtrees", parseSubtree),
+  };
+  top.end();
+  const names = new Set(record.subtrees.map(({ name }) => name));
+  if (names.size !== record.subtrees.length) {
+    throw new HandoverError("CORRUPT", "Cannot read $.subtrees of the handover: a name is there twice");
+  }
+  const numbers = new Set(record.fds.map(({ fd }) => fd));
+  if (numbers.size !== record.fds.length) {
+    throw new HandoverError("CORRUPT", "Cannot read $.fds of the handover: a number is there twice");
+  }
+  return record;
+}
+
+function parseFd(value: CborValue, place: string): FdRecord {
+  const fields = new Fields(value, place);
+  const kind = fields.text("kind");
+  if (kind !== "preserved" && kind !== "journal" && kind !== "inherited") {
+    throw new HandoverError("CORRUPT", `Cannot read ${place}.kind of the handover: "${kind}" is unknown`);
+  }
+  const record: FdRecord = {
+    fd: fields.int("fd", 0x7fffffff),
+    dev: fields.u64("dev"),
+    ino: fields.u64("ino"),
+    mode: fields.int("mode", 0xffffffff),
+    kind,
+  };
+  if (fields.maybe("cookie") !== undefined) record.cookie = fields.u64("cookie");
+  fields.end();
+  return record;
+}
+
+function parseMetadata(fields: Fields): MetadataRecord {
+  const version = fields.int("version");
+  if (version !== METADATA_VERSION) {
+    throw new HandoverError(
+      "UNKNOWN_VERSION",
+      `Cannot read the handover: its metadata has version ${version}, this build reads ${METADATA_VERSION}`,
+    );
+  }
+  const record: MetadataRecord = {
+    boot_id: fields.text("boot_id", 1, 64),
+    build: fields.textOrNull("build"),
+    count: fields.u64("count"),
+    nonce: fields.bytes("nonce"),
+    pid: fields.int("pid"),
+    start_time: fields.u64("start_time"),
+    written_ns: fields.u64("written_ns"),
+  };
+  fields.end();
+  return record;
+}
+
+function parseSubtree(value: CborValue, place: string): SubtreeRecord {
+  const fields = new Fields(value, place);
+  const record = { handle: fields.u64("handle"), name: fields.text("name", 1, MAX_SUBTREE_NAME_BYTES) };
+  fields.end();
+  return record;
+}

@@ -1,0 +1,156 @@
+/**
+ * The CBOR profile of every record that crosses an update, on top of `cborg`.
+ *
+ * One data item in the deterministic form of RFC 8949 section 4.2.1: maps with text keys, arrays, integers, bytes,
+ * text, booleans, null. No tags, no floats, no indefinite lengths, so that any CBOR reader can print it. The names are
+ * those of `@std/cbor`, so that the import can be switched here and nowhere else.
+ *
+ * Happy path: {@linkcode encodeCbor} checks the value against the profile and the limits and encodes it;
+ * {@linkcode decodeCbor} checks size and nesting on the raw bytes, decodes strictly, encodes the result again and
+ * compares, so that two different byte strings never mean the same document.
+ *
+ * Unhappy paths: a value outside the profile is a `TypeError` that names its place; a limit is a `RangeError`; bytes
+ * that are not such a document are a `SyntaxError`. The input is never read past its end and never makes the decoder
+ * reserve more than it holds.
+ *
+ * Why the specifier stands inline: a process has one import map, and under `run` it is the app's (docs/adr/0005).
+ *
+ * @module
+ */
+import { decode, encode } from "npm:cborg@6.1.5";
+
+import { MAX_DEPTH, scanCbor } from "./cbor_scan.ts";
+
+/** What the profile can express. Integers above 2^53 are `bigint`; readers normalise with `BigInt(value)`. */
+export type CborValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | CborValue[]
+  | { [key: string]: CborValue };
+
+/** Largest document, in bytes: the limit of a handover segment. */
+export const MAX_CBOR_BYTES = 256 * 1024 * 1024;
+
+/** What may differ from the profile of the segment. */
+export interface CborOptions {
+  /** Allow finite floating-point numbers. Only for what an application saves, never for our own records. */
+  floats?: boolean;
+}
+
+const MAX_U64 = (1n << 64n) - 1n;
+const MIN_NEGATIVE = -(1n << 64n);
+
+const STRICT = {
+  strict: true,
+  rejectDuplicateMapKeys: true,
+  allowIndefinite: false,
+  allowUndefined: false,
+  allowNaN: false,
+  allowInfinity: false,
+};
+
+/**
+ * Encodes a value in the deterministic form of the profile.
+ *
+ * @param value the document
+ * @param options whether floats are allowed
+ * @returns the encoded bytes
+ * @throws {TypeError} a value that the profile cannot express, with its place in the document
+ * @throws {RangeError} an integer outside 64 bits, nesting deeper than {@linkcode MAX_DEPTH}, or more than
+ * {@linkcode MAX_CBOR_BYTES}
+ */
+export function encodeCbor(value: CborValue, options: CborOptions = {}): Uint8Array {
+  check(value, "$", 1, options.floats ?? false);
+  const bytes = encode(value);
+  if (bytes.byteLength > MAX_CBOR_BYTES) {
+    throw new RangeError(
+      `Cannot encode the document: ${bytes.byteLength} bytes are more than the limit of ${MAX_CBOR_BYTES}`,
+    );
+  }
+  return bytes;
+}
+
+/**
+ * Decodes one document and refuses everything that is not in the deterministic form.
+ *
+ * @param bytes exactly one encoded item
+ * @param options whether floats are allowed
+ * @returns the document; bytes in it are copies, so the source may be unmapped
+ * @throws {SyntaxError} bytes that are no such document: truncated, trailing bytes, not deterministic, a tag, a float
+ * @throws {RangeError} more than {@linkcode MAX_CBOR_BYTES} or nesting deeper than {@linkcode MAX_DEPTH}
+ */
+export function decodeCbor(bytes: Uint8Array, options: CborOptions = {}): CborValue {
+  if (bytes.byteLength > MAX_CBOR_BYTES) {
+    throw new RangeError(
+      `Cannot decode the document: ${bytes.byteLength} bytes are more than the limit of ${MAX_CBOR_BYTES}`,
+    );
+  }
+  scanCbor(bytes, options.floats ?? false);
+  let value: CborValue;
+  try {
+    value = decode(bytes, STRICT) as CborValue;
+  } catch (error) {
+    throw new SyntaxError(`Cannot decode the document: ${reasonOf(error)}`, { cause: error });
+  }
+  if (!sameBytes(encode(value), bytes)) {
+    throw new SyntaxError("Cannot decode the document: it is not in deterministic form");
+  }
+  return value;
+}
+
+/** Are two byte strings equal? */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.byteLength !== b.byteLength) return false;
+  for (let i = 0; i < a.byteLength; i++) {
+    if (a[i] !== b[i]) return false;
+  }
+  return true;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function check(value: unknown, place: string, depth: number, floats: boolean): void {
+  if (value === null || typeof value === "boolean" || value instanceof Uint8Array) return;
+  if (typeof value === "number") return checkNumber(value, place, floats);
+  if (typeof value === "bigint") {
+    if (value > MAX_U64 || value < MIN_NEGATIVE) {
+      throw new RangeError(`Cannot encode ${place}: ${value} does not fit 64 bits`);
+    }
+    return;
+  }
+  if (typeof value === "string") return checkText(value, place);
+  if (typeof value !== "object") throw new TypeError(`Cannot encode ${place}: it is of type ${typeof value}`);
+  if (depth >= MAX_DEPTH) {
+    throw new RangeError(`Cannot encode ${place}: it is nested deeper than ${MAX_DEPTH}`);
+  }
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) check(value[i], `${place}[${i}]`, depth + 1, floats);
+    return;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new TypeError(
+      `Cannot encode ${place}: a ${value.constructor?.name ?? "class instance"} is not a plain value`,
+    );
+  }
+  for (const key in value) {
+    checkText(key, place);
+    check((value as Record<string, unknown>)[key], `${place}.${key}`, depth + 1, floats);
+  }
+}
+
+function checkNumber(value: number, place: string, floats: boolean): void {
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return;
+  if (!Number.isFinite(value)) throw new TypeError(`Cannot encode ${place}: ${value} is not a finite number`);
+  if (!floats) throw new TypeError(`Cannot encode ${place}: ${value} is not a safe integer`);
+}
+
+function checkText(value: string, place: string): void {
+  if (!value.isWellFormed()) throw new TypeError(`Cannot encode ${place}: the text has a lone surrogate`);
+}

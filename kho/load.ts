@@ -1,0 +1,193 @@
+/**
+ * Loads what a build consists of, without running it: its local modules, its fingerprint, and what is wrong with them.
+ *
+ * Happy path: the build's own runtime reports the module graph (`deno info --json`), which also parses every module; the
+ * local modules and the configuration are hashed; {@linkcode warmCaches} saves the restart the translation.
+ *
+ * Unhappy paths: a module that does not parse, a static import that cannot be resolved, a file that is not there: listed
+ * in {@linkcode ModuleGraph.errors}, with the runtime's words. A runtime that does not start or hangs: an `Error`.
+ *
+ * @module
+ */
+/** What to look at, and with which runtime. */
+export interface LoadTarget {
+  /** Path of the runtime. */
+  exec: string;
+  /** Path of the entry module. */
+  entry: string;
+  /** The whole argument list, whose flags decide how imports are resolved. */
+  argv: readonly string[];
+  /** Path of the configuration file, or null for none; part of the fingerprint. */
+  config: string | null;
+  /** Working directory of the runtime. */
+  cwd: string;
+}
+
+/** The local modules of a build. */
+export interface ModuleGraph {
+  /** Paths of the local modules that the entry reaches, sorted. */
+  modules: string[];
+  /** Lower-case hexadecimal SHA-256 over the local modules and the configuration. */
+  fingerprint: string;
+  /** What keeps the build from loading, in the runtime's words; empty when nothing does. */
+  errors: string[];
+}
+
+interface InfoDependency {
+  code?: { specifier?: string; error?: string };
+  isDynamic?: boolean;
+}
+
+interface InfoModule {
+  specifier: string;
+  local?: string;
+  error?: string;
+  dependencies?: InfoDependency[];
+}
+
+interface Info {
+  roots: string[];
+  modules: InfoModule[];
+  redirects: Record<string, string>;
+}
+
+/**
+ * Loads the module graph of a build.
+ *
+ * @param target what to look at
+ * @param signal ends the child that looks
+ * @returns the graph; its errors are part of the answer
+ * @throws {Error} when the runtime cannot be started, is ended, or prints what it should not
+ */
+export async function loadGraph(target: LoadTarget, signal?: AbortSignal): Promise<ModuleGraph> {
+  const { code, stdout, stderr } = await ask(target, ["info", "--json"], [target.entry], signal);
+  if (code !== 0) {
+    throw new Error(
+      `Cannot load ${target.entry}: ${target.exec} info: ${lastLine(stderr) || `exit ${code}`}`,
+    );
+  }
+  const info = JSON.parse(new TextDecoder().decode(stdout)) as Info;
+  const modules = info.modules.flatMap(({ local, specifier }) =>
+    local !== undefined && specifier.startsWith("file:") ? [local] : []
+  ).sort();
+  return {
+    modules,
+    fingerprint: await fingerprintOf(modules, target),
+    errors: staticErrors(info),
+  };
+}
+
+/**
+ * Translates the modules of a build into the runtime's cache, so that the restart does not have to. Whatever goes wrong is
+ * left to the start of the build: a cold cache costs time and nothing else.
+ *
+ * @param target what to translate
+ * @param roots paths of the modules to begin with
+ * @param signal ends the child
+ */
+export async function warmCaches(
+  target: LoadTarget,
+  roots: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  await ask(target, ["cache", "--quiet"], roots, signal).catch(() => undefined);
+}
+
+/** Asks the build's own runtime, with the flags that decide how its imports are resolved. */
+async function ask(
+  target: LoadTarget,
+  subcommand: readonly string[],
+  roots: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Deno.CommandOutput> {
+  const command = new Deno.Command(target.exec, {
+    args: [...subcommand, "--no-lock", ...resolutionFlags(target.argv, target.entry), ...roots],
+    cwd: target.cwd,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return await command.output();
+}
+
+/** Flags of `deno run` that decide how imports are resolved, with and without a value of their own. */
+const WITH_VALUE = ["--config", "-c", "--import-map"];
+const WITHOUT_VALUE =
+  /^(--no-config|--no-npm|--no-remote|--(config|import-map|node-modules-dir|unstable[a-z-]*)(=.*)?)$/;
+
+/**
+ * Those arguments of a program that decide how its imports are resolved.
+ *
+ * @param argv the whole list: runtime, subcommand, flags, the main module, the program's own
+ * @param entry path of the entry module; the main module is this one or the boot module
+ */
+export function resolutionFlags(argv: readonly string[], entry: string): string[] {
+  const end = argv.findIndex((argument) => argument === entry || argument.endsWith("/live/boot.ts"));
+  const flags = argv.slice(2, end < 0 ? 2 : end);
+  return flags.flatMap((flag, at) => {
+    if (WITH_VALUE.includes(flag)) return [flag, flags[at + 1] ?? ""];
+    return WITHOUT_VALUE.test(flag) ? [flag] : [];
+  });
+}
+
+/**
+ * Hashes the content of local modules under their paths relative to the entry, so that a copy of a tree in another place
+ * has the same fingerprint.
+ */
+async function fingerprintOf(modules: string[], target: LoadTarget): Promise<string> {
+  const base = target.entry.slice(0, target.entry.lastIndexOf("/") + 1);
+  const files = target.config === null ? modules : [...modules, target.config];
+  const lines: string[] = [];
+  for (const file of files) {
+    const name = file.startsWith(base) ? file.slice(base.length) : file;
+    lines.push(`${await digestOf(file)}  ${name}\n`);
+  }
+  return await sha256(new TextEncoder().encode(lines.sort().join("")));
+}
+
+async function digestOf(file: string): Promise<string> {
+  try {
+    return await sha256(await Deno.readFile(file));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "missing";
+    throw error;
+  }
+}
+
+/** Errors on the way of static imports; what a dynamic import meets is the application's to handle. */
+function staticErrors(info: Info): string[] {
+  const bySpecifier = new Map(info.modules.map((module) => [module.specifier, module]));
+  const errors: string[] = [];
+  const seen = new Set<string>();
+  const queue = [...info.roots];
+  for (let specifier = queue.pop(); specifier !== undefined; specifier = queue.pop()) {
+    const resolved = info.redirects[specifier] ?? specifier;
+    if (seen.has(resolved)) continue;
+    seen.add(resolved);
+    const module = bySpecifier.get(resolved);
+    if (module?.error !== undefined) errors.push(firstLines(module.error, resolved));
+    for (const { code, isDynamic } of module?.dependencies ?? []) {
+      if (isDynamic || code === undefined) continue;
+      if (code.error !== undefined) errors.push(code.error);
+      else if (code.specifier !== undefined) queue.push(code.specifier);
+    }
+  }
+  return errors;
+}
+
+/** The runtime draws the source below the message; the message and the place are enough. */
+function firstLines(error: string, specifier: string): string {
+  const place = error.match(/at (file:\S+:\d+:\d+)/)?.[1] ?? specifier;
+  const message = error.split("\n", 1)[0] ?? error;
+  return message.includes(place) ? message : `${message} (${place.replace("file://", "")})`;
+}
+
+function lastLine(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).trim().split("\n").at(-1) ?? "";
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}

@@ -1,0 +1,136 @@
+/**
+ * An open file that survives updates, with its position, its flags and its locks.
+ *
+ * Happy path: `const log = await live.file("log", "app.log", { append: true, create: true })`, then `log.write(bytes)`.
+ *
+ * Unhappy paths: a file whose path was replaced or unlinked stays the file that was opened; {@linkcode LiveFile.path}
+ * says so, and {@linkcode LiveFile.reopen} follows the path. Errors of the system are `SysError`s.
+ *
+ * Calls are synchronous: what they move goes to or comes from the page cache, and nothing is in flight at a jump.
+ *
+ * @module
+ */
+import { type PathState, pathState } from "../handlers/file.ts";
+import { openFile, type OwnedFd, read, seek, sync, truncate, type Whence, writeAll } from "../sys/mod.ts";
+
+/** How a file is opened when it was not handed over. */
+export interface LiveFileOptions {
+  /** Open for reading. @default {false} where it is written, {true} otherwise */
+  read?: boolean;
+  /** Open for writing. @default {false} */
+  write?: boolean;
+  /** Every write goes to the end; implies `write`. @default {false} */
+  append?: boolean;
+  /** Create it if it is not there; implies `write`. @default {false} */
+  create?: boolean;
+  /** Empty it; implies `write`. Only when it is opened, never when it is taken over. @default {false} */
+  truncate?: boolean;
+  /** Permission bits of a new file, before the umask. @default {0o666} */
+  mode?: number;
+}
+
+/** An open file under a name. */
+export class LiveFile {
+  /** Its name. */
+  readonly name: string;
+  readonly #path: string;
+  readonly #options: LiveFileOptions;
+  readonly #swap: (fd: number | null) => void;
+  #file: OwnedFd;
+
+  /**
+   * For `live` only.
+   *
+   * @param name its name
+   * @param path the path it was asked for
+   * @param options how it is opened
+   * @param file the open file; owned from here on
+   * @param swap puts another descriptor behind the name, or none
+   */
+  constructor(
+    name: string,
+    path: string,
+    options: LiveFileOptions,
+    file: OwnedFd,
+    swap: (fd: number | null) => void,
+  ) {
+    this.name = name;
+    // Relative to where the application was then, wherever it may be later.
+    this.#path = path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+    this.#options = options;
+    this.#file = file;
+    this.#swap = swap;
+  }
+
+  /** The descriptor; it stays the file's. */
+  get fd(): number {
+    return this.#file.fd;
+  }
+
+  /** Does the path under which it was opened still lead to it? */
+  get path(): PathState {
+    return pathState(this.#file.fd, this.#path);
+  }
+
+  /** Writes all bytes at the position, or at the end of a file opened for appending. Text is written as UTF-8. */
+  write(data: Uint8Array | string): void {
+    writeAll(this.#file.fd, typeof data === "string" ? new TextEncoder().encode(data) : data);
+  }
+
+  /**
+   * Reads at the position.
+   *
+   * @returns how many bytes were read; 0 at the end
+   */
+  read(into: Uint8Array): number {
+    return read(this.#file.fd, into);
+  }
+
+  /** Moves the position and returns it, in bytes from the beginning. */
+  seek(offset: number, whence: Whence = "set"): number {
+    return seek(this.#file.fd, offset, whence);
+  }
+
+  /** Cuts or extends the file. */
+  truncate(size: number): void {
+    truncate(this.#file.fd, size);
+  }
+
+  /** Waits until the content is on the disk. */
+  sync(): void {
+    sync(this.#file.fd);
+  }
+
+  /** Opens the path anew, as after a rotation of logs, and closes the old file. */
+  reopen(): void {
+    const file = openLiveFile(this.#path, { ...this.#options, truncate: false });
+    const old = this.#file;
+    this.#swap(file.fd);
+    this.#file = file;
+    old[Symbol.dispose]();
+  }
+
+  /** Closes the file and frees the name. */
+  close(): void {
+    if (this.#file.disposed) return;
+    this.#swap(null);
+    this.#file[Symbol.dispose]();
+  }
+}
+
+/**
+ * Opens a file as {@linkcode LiveFileOptions} say.
+ *
+ * @throws {SysError} ENOENT, EACCES and what else open(2) answers
+ */
+export function openLiveFile(path: string, options: LiveFileOptions): OwnedFd {
+  const write = options.write ?? (options.append || options.create || options.truncate || false);
+  return openFile(path, {
+    read: options.read ?? !write,
+    write,
+    append: options.append ?? false,
+    create: options.create ?? false,
+    truncate: options.truncate ?? false,
+    mode: options.mode ?? 0o666,
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * The connections of a `node:net` server. What is spoken on them is the application's affair: nobody here knows whether
+ * something is owed to the other end. What is known is whether bytes lie in user space, read but not taken by the
+ * application, or written but not yet in the kernel; these would be lost, so such a connection is `owing`.
+ *
+ * Happy path: as in `connections.ts`. A pause shuts every connection at once; the application takes what it has got and
+ * writes what it has to write, and then the connection is clean.
+ *
+ * Unhappy paths:
+ * 1. The application does not read, or the other end does not: the connection owes until one of them goes on.
+ * 2. The application keeps half a message of its protocol in a variable: it has to save that itself (`quiesce` event).
+ *
+ * @module
+ */
+
+import type { Server, Socket } from "node:net";
+
+import type { OwnedFd } from "../../sys/owned_fd.ts";
+import { ConnectionSet } from "./connection_set.ts";
+import { type Connections, type Phase, streamOf, type Watched } from "./connections.ts";
+import { handleOf } from "./runtime.ts";
+import { Tap } from "./tap.ts";
+
+/** Watches the connections of one server that does not speak HTTP. */
+export class RawConnections implements Connections {
+  readonly #server: Server;
+  readonly #set = new ConnectionSet<RawConnection>();
+
+  /**
+   * Watches all connections that the server gets from now on.
+   *
+   * @param server a server that is not listening yet
+   */
+  constructor(server: Server) {
+    this.#server = server;
+    server.on("connection", (socket) => this.#set.add(new RawConnection(socket)));
+  }
+
+  /** How many connections there are. */
+  get size(): number {
+    return this.#set.size;
+  }
+
+  /** How many of them have bytes in user space. */
+  get owing(): number {
+    return this.#set.owing;
+  }
+
+  /** Reads nothing more from any connection. */
+  pause(): void {
+    this.#set.pause();
+  }
+
+  /** Reads again, where the application wants to. */
+  resume(): void {
+    this.#set.resume();
+  }
+
+  /**
+   * Waits until, during a pause, no connection has bytes in user space. Look at {@linkcode RawConnections.owing} again in
+   * the turn in which you rely on it.
+   *
+   * @returns at that moment; pending for as long as there is no pause
+   */
+  settled(): Promise<void> {
+    return this.#set.settled();
+  }
+
+  /**
+   * When the pause began.
+   *
+   * @returns nanoseconds on `CLOCK_MONOTONIC`, or null without a pause
+   */
+  stalledSinceNs(): bigint | null {
+    return this.#set.stalledSinceNs();
+  }
+
+  /**
+   * Ends the connections that have bytes in user space.
+   *
+   * @returns how many were closed
+   */
+  closeOwing(): number {
+    return this.#set.closeOwing();
+  }
+
+  /**
+   * Duplicates the descriptors of the clean connections. The originals stay as they are, and close at the exec.
+   *
+   * @returns close-on-exec descriptors, in the order in which the connections came; the caller owns them
+   * @throws {SysError} EMFILE at the limit of open files; then none is taken
+   */
+  takeDescriptors(): OwnedFd[] {
+    return this.#set.takeDescriptors();
+  }
+
+  /**
+   * Makes a connected socket a connection of this server, which owns the descriptor then.
+   *
+   * @param fd a connected stream socket
+   * @throws {TypeError} if it is disposed, or no stream can be made of it; then it stays the caller's
+   */
+  adopt(fd: OwnedFd): void {
+    const { allowHalfOpen } = this.#server as Server & { allowHalfOpen?: boolean };
+    this.#server.emit("connection", streamOf(fd, allowHalfOpen === true));
+  }
+}
+
+/** A connection of which only its buffers are known. */
+class RawConnection implements Watched {
+  readonly socket: Socket;
+  readonly #tap: Tap | null;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    const handle = handleOf(socket);
+    this.#tap = handle === null ? null : new Tap(socket, handle);
+  }
+
+  phase(): Phase {
+    const { socket } = this;
+    if (socket.destroyed) return "gone";
+    const ending = socket.writableEnded && !socket.writableFinished;
+    return ending || socket.writableLength > 0 || socket.readableLength > 0 ? "owing" : "clean";
+  }
+
+  hold(): void {
+    this.#tap?.close();
+  }
+
+  release(): void {
+    this.#tap?.open();
+  }
+}

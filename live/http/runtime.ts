@@ -1,0 +1,136 @@
+/**
+ * The places where this folder looks behind `node:http` of the runtime: the handle of a socket with its descriptor, its
+ * parser, the response it is occupied with, and the server's list of those whose request has begun. No public interface
+ * tells whether a connection stands between two messages, and it may cross an exec only then. Nothing else in the project
+ * looks there.
+ *
+ * Happy path: {@linkcode runtimeFault} gives null, as with Deno 2.9; the other functions read what they name.
+ *
+ * Unhappy paths:
+ * 1. A runtime that keeps its responses elsewhere: {@linkcode runtimeFault} says so before the first connection.
+ * 2. A socket without such a handle or parser (TLS, a stream made by hand): null. Such a connection is never carried.
+ *
+ * @module
+ */
+
+import { IncomingMessage, type Server, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+
+/** Index of the parser's callback for the first byte of a message (llhttp's `on_message_begin`). */
+export const MESSAGE_BEGIN = 0;
+
+/** Index of the parser's callback for the end of a message (llhttp's `on_message_complete`). */
+export const MESSAGE_COMPLETE = 4;
+
+/** The native half of a socket. */
+export interface StreamHandle {
+  /** What the stream above wants; it stays as it is while a tap is closed. */
+  reading: boolean;
+  /** Starts to read from the kernel; 0 or a negative error number. */
+  readStart(): number;
+  /** Stops it, at once and also from within a read. */
+  readStop(): number;
+  /** A fresh duplicate of the descriptor, close-on-exec; -1 if there is none. */
+  fdForIpc(): number;
+}
+
+/** A parser of requests. The runtime keeps a pool of them, so one parser serves many sockets in its life. */
+export interface RequestParser {
+  /** The socket it serves now. */
+  socket: Socket | null;
+  /** The message that it reads, or has read last. */
+  incoming?: IncomingMessage | null;
+  /** Set anew for each connection. */
+  [MESSAGE_BEGIN]: (() => unknown) | null;
+  /** Set once in the life of a parser. */
+  [MESSAGE_COMPLETE]: (() => unknown) | null;
+}
+
+/** A socket as `node:http` sees it. */
+interface InnerSocket {
+  _handle?: Partial<StreamHandle> | null;
+  parser?: Partial<RequestParser> | null;
+  _httpMessage?: ServerResponse | null;
+}
+
+/**
+ * The native handle of a connected socket.
+ *
+ * @param socket any socket
+ * @returns its handle, or null if it has none that can be stopped and duplicated
+ */
+export function handleOf(socket: Socket): StreamHandle | null {
+  const handle = (socket as unknown as InnerSocket)._handle;
+  if (typeof handle?.readStart !== "function" || typeof handle.readStop !== "function") return null;
+  return typeof handle.fdForIpc === "function" ? handle as StreamHandle : null;
+}
+
+/**
+ * The parser that reads a socket of a `node:http` server. It is taken away when the connection is upgraded, fails or
+ * closes.
+ *
+ * @param socket a socket that a server was given
+ * @returns its parser, or null if there is none with the expected callbacks
+ */
+export function parserOf(socket: Socket): RequestParser | null {
+  const parser = (socket as unknown as InnerSocket).parser;
+  if (typeof parser?.[MESSAGE_BEGIN] !== "function") return null;
+  return typeof parser[MESSAGE_COMPLETE] === "function" ? parser as RequestParser : null;
+}
+
+/**
+ * The response that a socket is occupied with, from its request on until its last byte is in the kernel. Of several
+ * pipelined requests it is the first one's.
+ *
+ * @param socket a socket of a `node:http` server
+ * @returns the response, or null
+ */
+export function answerOf(socket: Socket): ServerResponse | null {
+  return (socket as unknown as InnerSocket)._httpMessage ?? null;
+}
+
+/** The server's list of connections whose request has begun, and when. */
+interface BegunList {
+  popActive(socket: Socket): void;
+}
+
+/**
+ * Tells a server that nothing has begun on a connection. The runtime counts a new connection's `headersTimeout` from its
+ * start; an adopted one is idle, perhaps for long, and must not be answered with a 408 that nobody has asked for.
+ *
+ * @param server a `node:http` server
+ * @param socket a connection it was given and has read nothing from
+ */
+export function forgetStart(server: Server, socket: Socket): void {
+  // The same symbol for every server, put there with its first connection.
+  listKey ??= Object.getOwnPropertySymbols(server).find((symbol) =>
+    symbol.description === "http.server.connections"
+  );
+  if (listKey === undefined) return;
+  const list = (server as unknown as Record<symbol, Partial<BegunList> | undefined>)[listKey];
+  list?.popActive?.(socket);
+}
+
+let listKey: symbol | undefined;
+
+let fault: string | null | undefined;
+
+/**
+ * Does this runtime keep the response of a socket where {@linkcode answerOf} looks? Tried once, on a socket that is not
+ * connected.
+ *
+ * @returns null, or what is wrong
+ */
+export function runtimeFault(): string | null {
+  if (fault === undefined) {
+    const socket = new Socket();
+    const response = new ServerResponse(new IncomingMessage(socket));
+    response.assignSocket(socket);
+    const assigned = answerOf(socket) === response;
+    response.detachSocket(socket);
+    fault = assigned && answerOf(socket) === null
+      ? null
+      : "this runtime's node:http does not show which response a socket is occupied with";
+  }
+  return fault;
+}

@@ -1,0 +1,158 @@
+/**
+ * The command that starts an application under live update, and back.
+ *
+ * Under `run` and `serve`, the process is always `deno run … boot.ts SPEC ARG…`: the boot module imports the application
+ * inside a `try`. SPEC is one JSON argument that holds everything the boot module and the next update need, so nothing
+ * has to be guessed from the rest. Applications that are started by hand have no SPEC: their argument list is used as it
+ * is, with the entry module replaced.
+ *
+ * @module
+ */
+import { commandLine } from "../sys/mod.ts";
+
+/** How an application was started. */
+export interface LaunchSpec {
+  /** `run`: an application; `serve`: the built-in service, whose build is a Heirloom tree. */
+  mode: "run" | "serve";
+  /** Real path of the entry module. */
+  entry: string;
+  /** The path that was asked for, absolute but not resolved; the next update resolves it anew. */
+  name: string;
+  /** Root folder of the Heirloom that boots it, resolved, with a slash at its end. */
+  heirloom: string;
+  /** The path under which that folder was asked for. */
+  heirloomName: string;
+  /** Configuration file, or null for none. */
+  config: string | null;
+  /** Further arguments for `deno run`. */
+  denoArgs: string[];
+  /** The path by which the runtime was found, or null where it is the resolved one. */
+  execName: string | null;
+  /** Path of the control socket. */
+  socket: string;
+  /** Does SIGHUP start an update even with a controlling terminal? */
+  hup: boolean;
+  /** Signal mask of the start, in hexadecimal: the launcher blocks signals until the application can listen for them. */
+  sigmask: string;
+}
+
+const CONFIG_FLAGS = ["--config", "-c", "--no-config", "--import-map"];
+const LOCK_FLAGS = ["--lock", "--no-lock"];
+
+/**
+ * The argument list that starts an application.
+ *
+ * @param spec how it is started
+ * @param args its own arguments
+ * @returns the whole list, with the name of the runtime first
+ */
+export function composeArguments(spec: LaunchSpec, args: readonly string[]): string[] {
+  const config = hasFlag(spec.denoArgs, CONFIG_FLAGS)
+    ? []
+    : spec.config === null
+    ? ["--no-config"]
+    : ["--config", spec.config];
+  const lock = hasFlag(spec.denoArgs, LOCK_FLAGS) ? [] : lockArguments(spec);
+  return [
+    "deno",
+    "run",
+    "-A",
+    ...config,
+    ...lock,
+    ...spec.denoArgs,
+    `${spec.heirloom}live/boot.ts`,
+    JSON.stringify(spec),
+    ...args,
+  ];
+}
+
+/** An application without a lock file does not get one because of us. */
+function lockArguments(spec: LaunchSpec): string[] {
+  if (spec.config === null) return ["--no-lock"];
+  const lock = lockFileOf(spec.config);
+  return lock === null ? ["--no-lock"] : [`--lock=${lock}`];
+}
+
+/**
+ * The lock file that belongs to a configuration.
+ *
+ * @param config path of a `deno.json`
+ * @returns the path of the lock file that is there, or null
+ */
+export function lockFileOf(config: string): string | null {
+  const folder = config.slice(0, config.lastIndexOf("/") + 1);
+  const setting = (readConfig(config) as { lock?: unknown }).lock;
+  if (setting === false) return null;
+  const name = typeof setting === "string"
+    ? setting
+    : typeof setting === "object" && setting !== null && "path" in setting && typeof setting.path === "string"
+    ? setting.path
+    : "deno.lock";
+  const path = name.startsWith("/") ? name : `${folder}${name}`;
+  return exists(path) ? path : null;
+}
+
+/**
+ * The nearest configuration file.
+ *
+ * @param path a file or folder to start from
+ * @returns the path of a `deno.json` or `deno.jsonc` in its folder or one above it, or null
+ */
+export function nearestConfig(path: string): string | null {
+  for (let folder = path; folder !== "";) {
+    folder = folder.slice(0, folder.lastIndexOf("/"));
+    for (const name of ["deno.json", "deno.jsonc"]) {
+      if (exists(`${folder}/${name}`)) return `${folder}/${name}`;
+    }
+  }
+  return null;
+}
+
+/** The version that a configuration file states, or null. */
+export function versionOf(config: string | null): string | null {
+  if (config === null) return null;
+  const { version } = readConfig(config) as { version?: unknown };
+  return typeof version === "string" ? version : null;
+}
+
+/**
+ * The arguments of this process after the runtime's, for a process that was started by hand.
+ *
+ * @param main path of the main module
+ * @returns the index of the entry module in {@linkcode commandLine}, or -1
+ */
+export function entryIndex(main: string, cwd: string): number {
+  return commandLine().findIndex((argument, index) => {
+    if (index === 0 || argument.startsWith("-")) return false;
+    const path = argument.startsWith("file://") ? decodeURIComponent(new URL(argument).pathname) : argument;
+    return new URL(path, `file://${cwd}/`).pathname === new URL(`file://${main}`).pathname;
+  });
+}
+
+function hasFlag(args: readonly string[], flags: readonly string[]): boolean {
+  return args.some((argument) => flags.includes(argument.split("=", 1)[0] ?? ""));
+}
+
+/** Comments and trailing commas are allowed in both spellings of the file name. */
+function readConfig(path: string): object {
+  try {
+    const text = Deno.readTextFileSync(path);
+    const plain = text.replace(/("(?:[^"\\]|\\.)*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, "$1").replace(
+      /,(\s*[}\]])/g,
+      "$1",
+    );
+    const value: unknown = JSON.parse(plain);
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    // The runtime will say what is wrong with it, and where.
+    return {};
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

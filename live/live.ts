@@ -1,0 +1,314 @@
+/**
+ * What an application gets from `open()`: its resources by name, and its part in an update.
+ *
+ * Happy path: take or create resources by name, then `ready()`. In the next build the same calls give the same resources
+ * back, and `ready()` commits the update.
+ *
+ * Unhappy paths: see the methods. Until `ready()` has committed, whatever goes wrong in a new build brings the previous
+ * one back.
+ *
+ * @module
+ */
+import { createServer, Server as HttpServer } from "node:http";
+import type { Server as NetServer } from "node:net";
+
+import type { StatusReport, UpdateRecord, UpgradeRequest } from "../control/types.ts";
+import type { Device } from "../luo/device.ts";
+import { LuoError } from "../luo/errors.ts";
+import { createMemfd, getsockname, type OwnedFd } from "../sys/mod.ts";
+import { listenAt, satisfies, type ServerAddress, socketAddressOf } from "./address.ts";
+import { LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
+import type { HookListeners } from "./hooks.ts";
+import { Conversations } from "./http/conversations.ts";
+import { type FetchHandler, requestListener } from "./http/fetch_bridge.ts";
+import { RawConnections } from "./http/raw_connections.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { type OverduePolicy, Port } from "./port.ts";
+import type { ResourceKind } from "./resources.ts";
+import { type SegmentOptions, SharedSegment } from "./segment.ts";
+import type { StateOptions } from "./states.ts";
+import { takeover } from "./takeover.ts";
+
+/** How a server is carried. */
+export interface CarryOptions {
+  /**
+   * What happens to connections that still owe an answer when quiescing has taken too long: `refuse` the update, or
+   * `close` them. @default {"refuse"}
+   */
+  overdue?: OverduePolicy;
+}
+
+/** A carried server, as its application sees it. */
+export interface ServerHandle {
+  /** The address in use: a TCP port that was asked for as 0 is known here. */
+  readonly address: ServerAddress;
+  /** How many connections are open. */
+  readonly connections: number;
+}
+
+/** An application under live update. */
+export class Live {
+  readonly #life: Lifecycle;
+  readonly #carried = new WeakSet<NetServer>();
+
+  /** For `open()` only. */
+  constructor(life: Lifecycle) {
+    this.#life = life;
+  }
+
+  /** How many updates the service has committed: 0 on a cold start. */
+  get generation(): number {
+    return this.#life.generation();
+  }
+
+  /** Is this only the check of a build, which must not touch anything real? */
+  get checking(): boolean {
+    return false;
+  }
+
+  /**
+   * The open device, for sessions of the application's own; the session name `heirloom` is reserved.
+   *
+   * @throws {LuoError} `EOPNOTSUPP` where live update is off
+   */
+  get device(): Device {
+    if (this.#life.device === null) {
+      throw new LuoError("EOPNOTSUPP", "Cannot use the device: live update is off");
+    }
+    return this.#life.device;
+  }
+
+  /**
+   * Takes back the descriptor of that name, or creates it.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param create makes the descriptor when nothing was handed over; the application's from then on
+   * @returns the descriptor, the application's; it must stay open as long as it is to survive updates
+   * @throws {LuoError} `EEXIST` name in use or of another kind, `ENOENT` no handler carries such a descriptor, `EINVAL`
+   */
+  async inherit(name: string, create: () => OwnedFd | Promise<OwnedFd>): Promise<OwnedFd> {
+    return await this.#take(name, "descriptor", create);
+  }
+
+  /**
+   * Takes back the shared memory of that name, or creates it, filled with zeros.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options its size in bytes
+   * @throws {LuoError} `EEXIST`, `EINVAL` bad name
+   * @throws {RangeError} a size that is no positive safe integer
+   * @throws {SysError} `ENOMEM`, `EMFILE`
+   */
+  async segment(name: string, options: SegmentOptions): Promise<SharedSegment> {
+    const { size } = options;
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw new RangeError(`Cannot take segment "${name}": size ${size} is no positive integer`);
+    }
+    const memory = await this.#take(name, "segment", () => createMemfd(`heirloom:${name}`, { size }));
+    const segment = new SharedSegment(name, memory, size, () => {
+      this.#life.resources.drop(name);
+      this.#life.removeSegment(segment);
+    });
+    this.#life.addSegment(segment);
+    return segment;
+  }
+
+  /**
+   * Takes back the open file of that name, or opens it.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param path what is opened when nothing was handed over
+   * @param options how it is opened
+   * @throws {LuoError} `EEXIST`, `EINVAL`, `ENOENT` when the path is no regular file
+   * @throws {SysError} what open(2) answers
+   */
+  async file(name: string, path: string, options: LiveFileOptions = {}): Promise<LiveFile> {
+    const file = await this.#take(name, "file", () => openLiveFile(path, options));
+    return new LiveFile(name, path, options, file, (fd) => {
+      this.#life.resources.drop(name);
+      if (fd !== null) this.#life.resources.add(name, "file", fd);
+    });
+  }
+
+  /**
+   * Declares a value that the application saves at an update and loads after it. What was handed over is loaded before
+   * this returns.
+   *
+   * @param name 1 to 63 bytes
+   * @param options versions, and how it is saved and loaded
+   * @throws {LuoError} `EEXIST`, `EINVAL`, `EOPNOTSUPP` for a version that this build does not read
+   * @throws whatever `load` throws
+   */
+  state(name: string, options: StateOptions): void {
+    this.#life.states.add(name, options);
+  }
+
+  /**
+   * Serves HTTP with a web-standard handler, on a listening socket that survives updates with its connections.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param address where to listen; a socket of that name and address that was handed over is taken back
+   * @param handler answers a request, like that of `Deno.serve`
+   * @param options what happens to connections that are late
+   * @throws {LuoError} `EEXIST`, `EINVAL`
+   * @throws {SysError} `EADDRINUSE` and what else bind(2) answers
+   */
+  async serve(
+    name: string,
+    address: ServerAddress,
+    handler: FetchHandler,
+    options: CarryOptions = {},
+  ): Promise<ServerHandle> {
+    return await this.server(name, createServer(requestListener(handler)), address, options);
+  }
+
+  /**
+   * Carries a server of `node:http` or `node:net` that does not listen yet; do not call its `listen`.
+   *
+   * Connections of an HTTP server are carried when they owe no answer. A server of `node:net` speaks a protocol that
+   * nobody knows here: its connections are carried once everything that was written is with the kernel, and the new build
+   * gets each as a new connection. What the application has read and not dealt with is its own to save.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param server the server
+   * @param address where to listen
+   * @param options what happens to connections that are late
+   * @throws {LuoError} `EEXIST`, `EINVAL`, `EOPNOTSUPP` for a TLS server: its sessions live in user space
+   * @throws {SysError} `EADDRINUSE` and what else bind(2) answers
+   */
+  async server(
+    name: string,
+    server: NetServer,
+    address: ServerAddress,
+    options: CarryOptions = {},
+  ): Promise<ServerHandle> {
+    if ("setSecureContext" in server) {
+      throw new LuoError("EOPNOTSUPP", `Cannot carry server "${name}": TLS sessions live in user space`);
+    }
+    if (this.#carried.has(server)) {
+      throw new LuoError("EEXIST", `Cannot carry server "${name}": it is carried already`);
+    }
+    if (server.listening) throw new LuoError("EINVAL", `Cannot carry server "${name}": it listens already`);
+    this.#carried.add(server);
+    const listener = await this.#listener(name, address);
+    const connections = server instanceof HttpServer ? new Conversations(server) : new RawConnections(server);
+    const handed = this.#life.resources.claimConnections(name).map(({ name, fd }) => {
+      // They are taken along under new names by the next update, so these names end here.
+      this.#life.resources.drop(name);
+      return fd;
+    });
+    const port = new Port(name, server, listener, connections, handed, {
+      overdue: options.overdue ?? "refuse",
+    });
+    this.#life.addPort(port);
+    return {
+      get address() {
+        return addressOf(port);
+      },
+      get connections() {
+        return port.connections.size;
+      },
+    };
+  }
+
+  /**
+   * Carries on what was handed over under a name that this build does not use.
+   *
+   * @param name a resource or a state
+   * @returns whether something of that name was handed over
+   */
+  keep(name: string): boolean {
+    const resource = this.#life.resources.keep(name);
+    const state = this.#life.states.keep(name);
+    return resource || state;
+  }
+
+  /**
+   * Says that the application can serve: taps open, and in a new build the update is committed. Names that were handed
+   * over and not claimed are dropped. May be called without waiting for it, and more than once.
+   *
+   * @throws {LuoError} `EBUSY` when a handler is not done; it may be tried again until the deadline
+   */
+  // deno-lint-ignore require-await -- a failure has to be a rejection, as it will be once the commit waits for others
+  async ready(): Promise<void> {
+    this.#life.ready();
+  }
+
+  /**
+   * Gives this build up: the previous one comes back. Before `ready()` only.
+   *
+   * @param reason why, for the record
+   * @throws {LuoError} `EINVAL` when there is no previous build to go back to
+   */
+  abandon(reason: string): never {
+    const { probation } = takeover;
+    if (!probation?.armed) {
+      throw new LuoError("EINVAL", "Cannot abandon: this build did not take over, or is committed");
+    }
+    return probation.giveUp(`it abandoned: ${reason}`);
+  }
+
+  /**
+   * Starts an update.
+   *
+   * @param request which build, which runtime, how long; the present names, resolved anew, if absent
+   * @returns the record, only if the update was refused: otherwise this program does not go on
+   * @throws {LuoError} `EBUSY` not ready yet, or an update is under way; `EOPNOTSUPP` live update is off
+   */
+  async upgrade(request: UpgradeRequest = {}): Promise<UpdateRecord> {
+    const { refused } = await this.#life.upgrade(request);
+    return await refused;
+  }
+
+  /** What the service is doing: what `heirloom status --json` shows. */
+  async status(): Promise<StatusReport> {
+    return await this.#life.status();
+  }
+
+  /** Listens for `quiesce`, before an update, or `resume`, after one that was refused. */
+  on<K extends keyof HookListeners>(event: K, listener: HookListeners[K]): void {
+    this.#life.hooks.on(event, listener);
+  }
+
+  /** Gives everything up. For tests: a service never closes. */
+  close(): void {
+    this.#life.close();
+  }
+
+  async #take(name: string, kind: ResourceKind, create: () => OwnedFd | Promise<OwnedFd>): Promise<OwnedFd> {
+    const handed = this.#life.resources.claim(name, kind);
+    if (handed !== null) return handed;
+    using undo = new DisposableStack();
+    const made = undo.use(await create());
+    this.#life.resources.add(name, kind, made.fd);
+    undo.move();
+    return made;
+  }
+
+  /** A socket that was handed over counts only if it listens where it is wanted now. */
+  async #listener(name: string, address: ServerAddress): Promise<OwnedFd> {
+    const wanted = socketAddressOf(address);
+    const handed = this.#life.resources.claim(name, "listener");
+    if (handed !== null && satisfies(getsockname(handed.fd), wanted)) return handed;
+    if (handed !== null) {
+      this.#life.resources.drop(name);
+      handed[Symbol.dispose]();
+    }
+    return await this.#take(name, "listener", () => listenAt(wanted));
+  }
+}
+
+function addressOf(port: Port): ServerAddress {
+  const { address } = port;
+  switch (address.family) {
+    case "inet":
+    case "inet6":
+      return { hostname: address.host, port: address.port };
+    case "abstract":
+      return { path: `@${address.name}` };
+    case "unix":
+      return { path: address.path };
+    case "unnamed":
+      return { path: "" };
+  }
+}

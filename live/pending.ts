@@ -1,0 +1,42 @@
+/**
+ * What one image tells the next about the update that is under way. Travels as JSON in the subtree `history`.
+ *
+ * @module
+ */
+import type { BuildInfo } from "../control/types.ts";
+
+/** One of the two builds of an update. */
+export interface PendingBuild {
+  /** As it is shown. */
+  info: BuildInfo;
+  /** The whole fingerprint, or null. */
+  fingerprint: string | null;
+  /** The path that the next update resolves anew. */
+  name: string;
+  /** The name of the runtime that the next update resolves anew, or null. */
+  execName: string | null;
+}
+
+/** The update under way. */
+export interface PendingUpdate {
+  /** Its id. */
+  id: string;
+  /** The build that hands over. */
+  from: PendingBuild;
+  /** The build that takes over. */
+  to: PendingBuild;
+  /** `CLOCK_MONOTONIC` in nanoseconds, as decimal digits, at which the new build must have committed. */
+  deadline: string;
+}
+
+/**
+ * Reads what the previous image said.
+ *
+ * @param text the JSON, or null
+ * @returns the update, or null when the text says nothing that can be used
+ */
+export function parsePending(text: string | null): PendingUpdate | null {
+  if (text === null) return null;
+  const value = JSON.parse(text) as PendingUpdate;
+  return typeof value.id === "string" && /^[0-9]+$/.test(value.deadline) ? value : null;
+}

@@ -1,0 +1,186 @@
+/**
+ * The names of an application and the descriptors behind them: one table for what this image has, one for what was
+ * handed over and not claimed yet. The two never share an entry.
+ *
+ * Happy path: a name is claimed (it was handed over) or added (it is new). Every resource is preserved in the outgoing
+ * session `heirloom`: a new one at once, a claimed one under its old token when the application is ready.
+ *
+ * Unhappy paths: a name that is in use, or was handed over for another kind, is `EEXIST`; a descriptor that no handler
+ * accepts is `ENOENT` at once, not at the next update.
+ *
+ * @module
+ */
+import type { NameRecord } from "../kho/abi/live.ts";
+import { LuoError } from "../luo/errors.ts";
+import { orchestrator } from "../luo/process.ts";
+import type { Session } from "../luo/session.ts";
+import { describeFd, type OwnedFd } from "../sys/mod.ts";
+
+/** What a name stands for. */
+export type ResourceKind = "connection" | "control" | "descriptor" | "file" | "listener" | "segment";
+
+/** Longest name of a resource, in bytes. */
+export const MAX_RESOURCE_NAME_BYTES = 63;
+
+interface Resource {
+  name: string;
+  kind: ResourceKind;
+  token: bigint;
+  /** Borrowed from whoever added it, until it is dropped. */
+  fd: number;
+  preserved: boolean;
+}
+
+/** The resources of an application. */
+export class Resources {
+  readonly #live = new Map<string, Resource>();
+  readonly #unclaimed = new Map<string, NameRecord>();
+  readonly #incoming: Session | null;
+  readonly #outgoing: Session | null;
+  readonly #kept: OwnedFd[] = [];
+  #next = 1n;
+
+  /**
+   * @param incoming the session that was handed over, or null
+   * @param names what it holds
+   * @param outgoing the session to preserve in, or null where live update is off
+   */
+  constructor(incoming: Session | null, names: NameRecord[], outgoing: Session | null) {
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    for (const record of names) {
+      this.#unclaimed.set(record.name, record);
+      if (record.token >= this.#next) this.#next = record.token + 1n;
+    }
+  }
+
+  /**
+   * Takes back what was handed over under a name.
+   *
+   * @returns the descriptor, the caller's, or null when nothing of that name was handed over
+   * @throws {LuoError} `EEXIST` when the name is in use or stands for another kind; `EINVAL` for a bad name
+   */
+  claim(name: string, kind: ResourceKind): OwnedFd | null {
+    this.#check(name, kind);
+    const record = this.#unclaimed.get(name);
+    if (record === undefined || this.#incoming === null) return null;
+    if (record.kind !== kind) {
+      throw new LuoError(
+        "EEXIST",
+        `Cannot take "${name}" as a ${kind}: it was handed over as a ${record.kind}`,
+      );
+    }
+    const fd = this.#incoming.retrieveFd(record.token);
+    this.#unclaimed.delete(name);
+    this.#live.set(name, { name, kind, token: record.token, fd: fd.fd, preserved: false });
+    return fd;
+  }
+
+  /** Takes back all connections of a server, each under its own name. */
+  claimConnections(server: string): { name: string; fd: OwnedFd }[] {
+    const names = [...this.#unclaimed.values()].filter(({ name, kind }) =>
+      kind === "connection" && name.startsWith(`${server}#`)
+    );
+    return names.flatMap(({ name }) => {
+      const fd = this.claim(name, "connection");
+      return fd === null ? [] : [{ name, fd }];
+    });
+  }
+
+  /**
+   * Adds a new resource. The descriptor stays the caller's, who keeps it open until {@linkcode drop}.
+   *
+   * @throws {LuoError} `EEXIST` name in use, `ENOENT` no handler accepts the descriptor, `EINVAL` bad name
+   */
+  add(name: string, kind: ResourceKind, fd: number): void {
+    this.#check(name, kind);
+    // With live update on, preserving answers the same, and a server has thousands of connections.
+    if (this.#outgoing === null && orchestrator().registry.find(fd) === undefined) {
+      throw new LuoError("ENOENT", `Cannot preserve "${name}": no handler accepts ${describeFd(fd)}`);
+    }
+    const resource: Resource = { name, kind, token: this.#next++, fd, preserved: false };
+    this.#preserve(resource);
+    this.#live.set(name, resource);
+  }
+
+  /** Forgets a resource; the caller closes its descriptor. Silent where there is none. */
+  drop(name: string): void {
+    const resource = this.#live.get(name);
+    if (resource === undefined) return;
+    if (resource.preserved) this.#outgoing?.unpreserveFd(resource.token);
+    this.#live.delete(name);
+  }
+
+  /**
+   * Carries on a name that this build does not claim.
+   *
+   * @returns whether something of that name waits to be claimed
+   */
+  keep(name: string): boolean {
+    const names = [...this.#unclaimed.values()].filter((record) =>
+      record.name === name || record.name.startsWith(`${name}#`)
+    );
+    for (const { name, kind } of names) {
+      const fd = this.claim(name, kind as ResourceKind);
+      if (fd !== null) this.#kept.push(fd);
+    }
+    return names.length > 0;
+  }
+
+  /** What was handed over and nobody claimed. */
+  unclaimed(): NameRecord[] {
+    return [...this.#unclaimed.values()];
+  }
+
+  /** The update is committed: what nobody claimed is gone. */
+  forgetUnclaimed(): void {
+    this.#unclaimed.clear();
+  }
+
+  /** The name behind a token of session `heirloom`, or null. */
+  nameOf(token: bigint): string | null {
+    for (const resource of this.#live.values()) {
+      if (resource.token === token) return resource.name;
+    }
+    for (const record of this.#unclaimed.values()) {
+      if (record.token === token) return record.name;
+    }
+    return null;
+  }
+
+  /** The map of names, as the next image will read it. */
+  names(): NameRecord[] {
+    return [...this.#live.values()].map(({ name, kind, token }) => ({ name, kind, token }));
+  }
+
+  /**
+   * The application is ready: what was claimed is preserved anew, which it could not be while it counted as handed over.
+   */
+  start(): void {
+    for (const resource of this.#live.values()) this.#preserve(resource);
+  }
+
+  #preserve(resource: Resource): void {
+    if (this.#outgoing === null || resource.preserved) return;
+    this.#outgoing.preserveFd(resource.fd, resource.token);
+    resource.preserved = true;
+  }
+
+  #check(name: string, kind: ResourceKind): void {
+    const bytes = new TextEncoder().encode(name).byteLength;
+    const own = kind === "connection" || kind === "control";
+    if (
+      bytes < 1 || !name.isWellFormed() || (!own && (bytes > MAX_RESOURCE_NAME_BYTES || /[#@]/.test(name)))
+    ) {
+      throw new LuoError(
+        "EINVAL",
+        `Cannot use the name ${
+          JSON.stringify(name)
+        }: a name has 1 to ${MAX_RESOURCE_NAME_BYTES} bytes, no # and no @`,
+      );
+    }
+    if (this.#live.has(name)) {
+      throw new LuoError("EEXIST", `Cannot take "${name}" as a ${kind}: it is in use`);
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+
+import { fdLink, openFile, type OwnedFd, writeAll } from "../sys/mod.ts";
+import { tempDir } from "../testing/wait.ts";
+import type { FileHandler } from "./handler.ts";
+import { assertLuoError, traceable, TracingHandler } from "./helpers_test.ts";
+import { Identities } from "./identities.ts";
+
+const anyFile: FileHandler = new TracingHandler();
+const byName: FileHandler = Object.assign(new TracingHandler("named-v1"), {
+  getId: ({ fd }: { fd: number }) => fdLink(fd),
+});
+
+function reopened(owned: OwnedFd): OwnedFd {
+  return openFile(`/proc/self/fd/${owned.fd}`, { read: true, write: true });
+}
+
+Deno.test("Identities without an id refuse a duplicate, and allow another open of the same file", async () => {
+  await using directory = tempDir("heirloom-luo-");
+  using first = openFile(`${directory.path}/file`, { write: true, create: true });
+  writeAll(first.fd, new Uint8Array(1));
+  using copy = first.dup();
+  using second = openFile(`${directory.path}/file`);
+  const identities = new Identities();
+  const held = identities.insert(anyFile, first.fd);
+  assertLuoError(() => identities.insert(anyFile, copy.fd), "EBUSY", `fd ${copy.fd}: the same resource`);
+  const other = identities.insert(anyFile, second.fd);
+  assert(other.key === held.key);
+  identities.delete(held);
+  assertLuoError(() => identities.insert(anyFile, second.fd), "EBUSY");
+  identities.insert(anyFile, copy.fd);
+});
+
+Deno.test("Identities with an id compare nothing else", () => {
+  using first = traceable("one");
+  using again = reopened(first);
+  using namesake = traceable("one");
+  using other = traceable("two");
+  const identities = new Identities();
+  const held = identities.insert(byName, first.fd);
+  assertLuoError(() => identities.insert(byName, again.fd), "EBUSY");
+  assertLuoError(() => identities.insert(byName, namesake.fd), "EBUSY");
+  identities.insert(byName, other.fd);
+  identities.delete(held);
+  identities.insert(byName, namesake.fd);
+});
+
+Deno.test("Identities forget exactly what is deleted, and twice is harmless", () => {
+  using first = traceable("one");
+  using second = reopened(first);
+  const identities = new Identities();
+  const held = identities.insert(anyFile, first.fd);
+  identities.insert(anyFile, second.fd);
+  identities.delete(held);
+  identities.delete(held);
+  assertLuoError(() => identities.insert(anyFile, second.fd), "EBUSY");
+  identities.insert(anyFile, first.fd);
+});
+
+Deno.test("Identities pass on what a handler's getId throws, and hold nothing then", () => {
+  using file = traceable("one");
+  const identities = new Identities();
+  const broken = Object.assign(new TracingHandler("broken-v1"), {
+    getId: (): string => {
+      throw new RangeError("no id");
+    },
+  });
+  assertThrows(() => identities.insert(broken, file.fd), RangeError, "no id");
+  assertEquals(identities.insert(anyFile, file.fd).exact, false);
+});

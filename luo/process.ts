@@ -1,0 +1,68 @@
+/**
+ * The orchestrator of this process. It is kept where every copy of Heirloom in the process finds it: descriptors exist
+ * once, so there is one who keeps account of them.
+ *
+ * @module
+ */
+import type { IncomingKho } from "../kho/incoming.ts";
+import { LuoError } from "./errors.ts";
+import type { FileHandler } from "./handler.ts";
+import { Orchestrator } from "./orchestrator.ts";
+
+const KEY = Symbol.for("heirloom.v1.orchestrator");
+
+const scope = globalThis as { [KEY]?: Orchestrator };
+
+/** The orchestrator of the process; a cold one if nothing was handed over. */
+export function orchestrator(): Orchestrator {
+  scope[KEY] ??= new Orchestrator(null);
+  return scope[KEY];
+}
+
+/**
+ * Registers a handler of the application's own, asked after those that are there. Before the device is opened first, if
+ * files that were handed over need it.
+ *
+ * @param handler carries one kind of resource
+ * @throws {LuoError} `EOPNOTSUPP` live update is off, `EINVAL` a callback is missing or the name is not 1 to 47 bytes,
+ * `EEXIST` the name is registered
+ */
+export function registerHandler(handler: FileHandler): void {
+  checkEnabled(handler);
+  orchestrator().registry.register(handler);
+}
+
+/**
+ * Removes a handler.
+ *
+ * @param handler the one that was registered
+ * @throws {LuoError} `EOPNOTSUPP` live update is off, `ENOENT` it is not registered, `EBUSY` it holds files
+ */
+export function unregisterHandler(handler: FileHandler): void {
+  checkEnabled(handler);
+  orchestrator().registry.unregister(handler);
+}
+
+/** Is live update switched off by the environment (`HEIRLOOM=off`)? */
+export function isSwitchedOff(): boolean {
+  return Deno.env.get("HEIRLOOM") === "off";
+}
+
+function checkEnabled(handler: FileHandler): void {
+  if (isSwitchedOff()) {
+    throw new LuoError("EOPNOTSUPP", `Cannot change handler "${handler.compatible}": HEIRLOOM=off`);
+  }
+}
+
+/**
+ * Sets up the orchestrator with a handover. Once, before anyone asks for it.
+ *
+ * @throws {TypeError} when it exists already
+ */
+export function receiveHandover(incoming: IncomingKho): Orchestrator {
+  if (scope[KEY] !== undefined) {
+    throw new TypeError("Cannot receive the handover: the orchestrator exists already");
+  }
+  scope[KEY] = new Orchestrator(incoming);
+  return scope[KEY];
+}

@@ -1,0 +1,172 @@
+/**
+ * A session: a named set of files that crosses the update together.
+ *
+ * Outgoing: `createSession`, `preserveFd`…, and either the update takes it along or disposing it unpreserves everything,
+ * newest first. Incoming: `retrieveSession`, `retrieveFd`…, `finish`; disposing it finishes it if that was not done.
+ *
+ * Unhappy paths: a call that belongs to the other direction is `EINVAL`, one on a disposed session `EBADF`, one while an
+ * update freezes `EBUSY`.
+ *
+ * @module
+ */
+import type { FileRecord } from "../kho/abi/luo.ts";
+import type { OwnedFd } from "../sys/mod.ts";
+import { LuoError } from "./errors.ts";
+import { type FileInfo, FileSet } from "./file_set.ts";
+import { IncomingFileSet } from "./incoming_file_set.ts";
+import type { Orchestrator } from "./orchestrator.ts";
+
+/** Where a session comes from: created here, or handed over. */
+export type Direction = "outgoing" | "incoming";
+
+const MAX_TOKEN = (1n << 64n) - 1n;
+
+/** A named set of files. */
+export class Session implements Disposable {
+  /** Its name, 1 to 63 bytes, unique in its direction. */
+  readonly name: string;
+  /** Created here or handed over. */
+  readonly direction: Direction;
+  readonly #luo: Orchestrator;
+  readonly #files: FileSet | IncomingFileSet;
+  /** A session of the kernel is a descriptor; this one reserves one too, so that `EMFILE` is what it should be. */
+  #reserved: OwnedFd | null = null;
+  #closed = false;
+
+  /**
+   * For the orchestrator only.
+   *
+   * @param luo the orchestrator
+   * @param name the checked name
+   * @param records files of an incoming session, or null for an outgoing one
+   */
+  constructor(luo: Orchestrator, name: string, records: FileRecord[] | null) {
+    this.#luo = luo;
+    this.name = name;
+    this.direction = records === null ? "outgoing" : "incoming";
+    this.#files = records === null ? new FileSet(luo, name) : new IncomingFileSet(luo, name, records);
+  }
+
+  /** Was the session closed? */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Does somebody have this session open? For the orchestrator only. */
+  get retrieved(): boolean {
+    return this.#reserved !== null;
+  }
+
+  /**
+   * Preserves a descriptor.
+   *
+   * @param fd the descriptor, borrowed: LUO keeps a duplicate, so it may be closed at once
+   * @param token under which it will be retrieved, 0 to 2^64 - 1, unique in the session
+   * @throws {LuoError} `EBADF` session closed, `EBUSY` while freezing, `EINVAL` incoming session or bad token, then
+   * `EEXIST`, `ENOSPC`, `EBADF`, `ENOENT`, `EBUSY` or the handler's error as in {@linkcode FileSet.preserve}
+   */
+  preserveFd(fd: number | OwnedFd, token: bigint): void {
+    const files = this.#outgoing("preserve a descriptor in");
+    if (typeof token !== "bigint" || token < 0n || token > MAX_TOKEN) {
+      throw new LuoError(
+        "EINVAL",
+        `Cannot preserve under token ${token}: it must be a bigint from 0 to 2^64 - 1`,
+      );
+    }
+    files.preserve(typeof fd === "number" ? fd : fd.disposed ? -1 : fd.fd, token);
+  }
+
+  /**
+   * Undoes {@linkcode preserveFd} for one token.
+   *
+   * @throws {LuoError} `ENOENT` for a token that is not in use; `EBADF`, `EBUSY`, `EINVAL` as above
+   */
+  unpreserveFd(token: bigint): void {
+    this.#outgoing("unpreserve a descriptor of").unpreserve(token);
+  }
+
+  /**
+   * Takes a descriptor back. Repeatable: each call gives a new descriptor of the same open file description.
+   *
+   * @param token under which it was preserved
+   * @returns the descriptor, the caller's
+   * @throws {LuoError} `EINVAL` outgoing session, `ENOENT` no such token or finished, `EBADF`, `EMFILE`, or the
+   * handler's error, which stays the same for ever
+   */
+  retrieveFd(token: bigint): OwnedFd {
+    return this.#incoming("retrieve a descriptor of").retrieve(token);
+  }
+
+  /**
+   * Says that everything wanted was taken back. Files that were not are discarded. Repeatable.
+   *
+   * @throws {LuoError} `EINVAL` outgoing session, `EBUSY` when a handler refuses (nothing changed then), `EBADF`
+   */
+  finish(): void {
+    this.#incoming("finish").finish();
+  }
+
+  /** The file that keeps {@linkcode finish} from working, or null. */
+  blocker(): { token: bigint; compatible: string } | null {
+    return this.#files instanceof IncomingFileSet ? this.#files.blocker() : null;
+  }
+
+  /** The files, in the order of preservation. */
+  files(): FileInfo[] {
+    return this.#files.list();
+  }
+
+  /**
+   * Closes the session: an outgoing one unpreserves everything, newest first; an incoming one is finished. When a
+   * handler refuses to finish, the session can be retrieved again, where the kernel would leak it.
+   */
+  [Symbol.dispose](): void {
+    if (this.#closed || this.#reserved === null) return;
+    if (this.#files instanceof FileSet) {
+      this.#luo.checkMutable(`close session "${this.name}"`);
+      this.#files.unpreserveAll();
+    } else if (this.#files.tryFinish() !== null) {
+      this.#reserved[Symbol.dispose]();
+      this.#reserved = null;
+      return;
+    }
+    this.#closed = true;
+    this.#reserved[Symbol.dispose]();
+    this.#luo.remove(this);
+  }
+
+  /** Gives the session to whoever asked for it. For the orchestrator only. */
+  issue(reserved: OwnedFd): this {
+    this.#reserved = reserved;
+    return this;
+  }
+
+  /**
+   * The outgoing files, for the freeze. For the orchestrator only.
+   *
+   * @internal
+   */
+  frozenSet(): FileSet {
+    if (this.#files instanceof FileSet) return this.#files;
+    throw new LuoError("EINVAL", `Cannot freeze session "${this.name}": it is incoming`);
+  }
+
+  #outgoing(action: string): FileSet {
+    this.#checkOpen(action);
+    if (this.#files instanceof FileSet) return this.#files;
+    throw new LuoError("EINVAL", `Cannot ${action} session "${this.name}": it is incoming`);
+  }
+
+  #incoming(action: string): IncomingFileSet {
+    this.#checkOpen(action);
+    if (this.#files instanceof IncomingFileSet) return this.#files;
+    throw new LuoError("EINVAL", `Cannot ${action} session "${this.name}": it is outgoing`);
+  }
+
+  #checkOpen(action: string): void {
+    if (this.#closed || this.#reserved === null) {
+      throw new LuoError("EBADF", `Cannot ${action} session "${this.name}": it is closed`);
+    }
+    this.#luo.checkMutable(`${action} session "${this.name}"`);
+  }
+}

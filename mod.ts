@@ -1,0 +1,94 @@
+/**
+ * Heirloom: live update for Deno services. A running service replaces itself with a newer build in place and carries its
+ * live resources over; if the new build does not come up, the old one comes back.
+ *
+ * @example An application that keeps its listener, its connections and a counter
+ * ```ts
+ * import { open } from "@heirloom/heirloom";
+ *
+ * const live = await open();
+ * const hits = await live.segment("hits", { size: 8 });
+ * const count = new BigUint64Array(hits.bytes.buffer);
+ * await live.serve("web", { hostname: "127.0.0.1", port: 8080 }, () => {
+ *   return new Response(`generation ${live.generation}, request ${++count[0]!}\n`);
+ * });
+ * await live.ready();
+ * ```
+ *
+ * @module
+ */
+import type { UpgradeRequest } from "./control/types.ts";
+import { api } from "./live/api.ts";
+import type { Live } from "./live/live.ts";
+import type { OpenOptions } from "./live/open.ts";
+
+/**
+ * Opens live update for this process.
+ *
+ * @param options how
+ * @returns the application's handle
+ * @throws {LuoError} `EBUSY` open already, `EIO` the handover cannot be read, `EADDRINUSE` another process serves the
+ * control socket, `EINVAL` or `EEXIST` for a handler
+ * @throws {RangeError} a time that is none
+ */
+export async function open(options: OpenOptions = {}): Promise<Live> {
+  return await api.open(options);
+}
+
+/**
+ * Freezes all outgoing sessions and replaces the running image, for an application that uses the {@linkcode Device}
+ * without {@linkcode open}.
+ *
+ * @param request which build and runtime; the present names, resolved anew, if absent
+ * @throws {LuoError} what a handler answered to the freeze
+ * @throws {SysError} what `execve` answered; in every case nothing has changed
+ * @throws {Error} a build that cannot be used
+ */
+export async function reboot(request: Pick<UpgradeRequest, "build" | "deno"> = {}): Promise<never> {
+  return await api.reboot(request);
+}
+
+/**
+ * Commits the update that brought this image up, for an application that uses the {@linkcode Device} without
+ * {@linkcode open}. Does nothing on a cold start.
+ */
+export async function ready(): Promise<void> {
+  await api.ready();
+}
+
+export { Device } from "./luo/device.ts";
+export { LuoError } from "./luo/errors.ts";
+export { registerHandler, unregisterHandler } from "./luo/process.ts";
+export { HandoverError, type HandoverErrorCode } from "./kho/errors.ts";
+export { OwnedFd, SysError, type Whence } from "./sys/mod.ts";
+export type { CarryOptions, Live, ServerHandle } from "./live/live.ts";
+export type { OpenOptions } from "./live/open.ts";
+export type { ServerAddress } from "./live/address.ts";
+export type { LiveFile, LiveFileOptions } from "./live/file.ts";
+export type { SegmentOptions, SharedSegment } from "./live/segment.ts";
+export type { StateOptions, StateValue } from "./live/states.ts";
+export type { HookListeners, QuiesceEvent, ResumeEvent } from "./live/hooks.ts";
+export type { OverduePolicy } from "./live/port.ts";
+export type { FetchHandler, RemoteAddress, ServeInfo } from "./live/http/fetch_bridge.ts";
+export type { Direction, Session } from "./luo/session.ts";
+export type { FileInfo } from "./luo/file_set.ts";
+export type {
+  FileHandler,
+  HandlerArgs,
+  IncomingArgs,
+  IncomingHandover,
+  OutgoingArgs,
+  OutgoingHandover,
+} from "./luo/handler.ts";
+export type {
+  BuildInfo,
+  FileReport,
+  Outcome,
+  PhaseTime,
+  ServiceState,
+  SessionReport,
+  StatusReport,
+  UpdateRecord,
+  UpgradeRequest,
+} from "./control/types.ts";
+export { VERSION } from "./live/version.ts";
