@@ -6,6 +6,8 @@
 import {
   connectSocket,
   createSocket,
+  decodeSockaddr,
+  encodeSockaddr,
   formatAddress,
   lockFile,
   openFile,
@@ -43,12 +45,27 @@ export function socketAddressOf(address: ServerAddress): SocketAddress {
     : { family: "inet", host, port: address.port };
 }
 
+/** A socket address as a server's address. */
+export function serverAddressOf(address: SocketAddress): ServerAddress {
+  switch (address.family) {
+    case "inet":
+    case "inet6":
+      return { hostname: address.host, port: address.port };
+    case "abstract":
+      return { path: `@${address.name}` };
+    case "unix":
+      return { path: address.path };
+    case "unnamed":
+      return { path: "" };
+  }
+}
+
 /** Would listening on `wanted` give the socket that is bound to `bound`? Port 0 is satisfied by any port. */
 export function satisfies(bound: SocketAddress, wanted: SocketAddress): boolean {
-  if ("port" in wanted && "port" in bound && wanted.port === 0) {
-    return formatAddress(bound) === formatAddress({ ...wanted, port: bound.port } as SocketAddress);
-  }
-  return formatAddress(bound) === formatAddress(wanted);
+  const port = "port" in wanted && "port" in bound && wanted.port === 0 ? { port: bound.port } : {};
+  // An IPv6 address has many spellings, and the kernel tells one.
+  const spelled = decodeSockaddr(encodeSockaddr({ ...wanted, ...port } as SocketAddress));
+  return formatAddress(bound) === formatAddress(spelled);
 }
 
 /**
@@ -69,7 +86,9 @@ export function listenAt(address: SocketAddress, backlog?: number): OwnedFd {
   try {
     return openListener(address, options);
   } catch (error) {
-    if (!(error instanceof SysError) || error.code !== "EADDRINUSE" || ownerOf(address) !== null) throw error;
+    if (!(error instanceof SysError) || error.code !== "EADDRINUSE") throw error;
+    // Connecting to a file that is no socket is refused as well, and it is not ours to remove.
+    if (!Deno.lstatSync(address.path).isSocket || ownerOf(address) !== null) throw error;
     Deno.removeSync(address.path);
     return openListener(address, options);
   }

@@ -49,7 +49,7 @@ export function openControlSocket(path: string, resources: Resources): OwnedFd {
  * @throws {LuoError} `EACCES` when it cannot be made
  */
 export function prepareFolder(path: string): void {
-  const folder = path.slice(0, path.lastIndexOf("/"));
+  const folder = path.slice(0, Math.max(0, path.lastIndexOf("/")));
   if (folder === "") return;
   try {
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });

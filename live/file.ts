@@ -105,7 +105,14 @@ export class LiveFile {
   reopen(): void {
     const file = openLiveFile(this.#path, { ...this.#options, truncate: false });
     const old = this.#file;
-    this.#swap(file.fd);
+    try {
+      this.#swap(file.fd);
+    } catch (error) {
+      // What the path leads to now cannot be carried: everything stays as it was.
+      file[Symbol.dispose]();
+      this.#swap(old.fd);
+      throw error;
+    }
     this.#file = file;
     old[Symbol.dispose]();
   }

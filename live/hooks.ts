@@ -63,7 +63,11 @@ export class Hooks {
       listener({
         id,
         timeoutMs,
-        waitUntil: (promise) => void waits.push(promise),
+        waitUntil(promise) {
+          waits.push(promise);
+          // Where another listener refuses, nobody waits for it any more; its failure must not end the service.
+          Promise.resolve(promise).catch(() => {});
+        },
         refuse: (reason) => void (refusal ??= reason),
       });
     }

@@ -125,8 +125,13 @@ export function entryIndex(main: string, cwd: string): number {
   return commandLine().findIndex((argument, index) => {
     if (index === 0 || argument.startsWith("-")) return false;
     const path = argument.startsWith("file://") ? decodeURIComponent(new URL(argument).pathname) : argument;
-    return new URL(path, `file://${cwd}/`).pathname === new URL(`file://${main}`).pathname;
+    return normalize(path.startsWith("/") ? path : `${cwd}/${path}`) === normalize(main);
   });
+}
+
+/** Resolves `.` and `..`, as the runtime does. */
+function normalize(path: string): string {
+  return new URL(`file://${path.split("/").map(encodeURIComponent).join("/")}`).pathname;
 }
 
 function hasFlag(args: readonly string[], flags: readonly string[]): boolean {

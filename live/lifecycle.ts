@@ -18,40 +18,33 @@ import type {
   UpdateRecord,
   UpgradeRequest,
 } from "../control/types.ts";
-import { decodeNames, LIVE_SUBTREE, type NameRecord } from "../kho/abi/live.ts";
-import type { Role } from "../kho/abi/announcement.ts";
+import { LIVE_SUBTREE } from "../kho/abi/live.ts";
 import type { IncomingKho } from "../kho/incoming.ts";
 import type { Device } from "../luo/device.ts";
-import { codeOf, LuoError } from "../luo/errors.ts";
+import { LuoError } from "../luo/errors.ts";
 import type { Session } from "../luo/session.ts";
-import { fstat, getPid, monotonicNs, pread, shutdownSocket } from "../sys/mod.ts";
+import { getPid, monotonicNs } from "../sys/mod.ts";
 import { buildInfoOf } from "./build_info.ts";
 import { History } from "./history.ts";
+import { endConnections, LIVE_SESSION, readNames, retrieveLive } from "./handed_session.ts";
 import { Hooks } from "./hooks.ts";
 import type { Port } from "./port.ts";
-import { END_EVENT, failureOf, foldRecord } from "./record.ts";
+import { END_EVENT } from "./record.ts";
 import { Resources } from "./resources.ts";
+import { reportSessions } from "./session_report.ts";
 import type { SharedSegment } from "./segment.ts";
 import type { Self } from "./self.ts";
+import { Starter } from "./starter.ts";
 import { States } from "./states.ts";
 import { commitHandover, takeover } from "./takeover.ts";
 import type { UpdateHost, Updater } from "./update.ts";
-
-/** The session that belongs to `live`. */
-export const LIVE_SESSION = "heirloom";
+import { rememberUpdate } from "./verdict.ts";
 
 /** Milliseconds that clients who have waited for an update get before everything else. */
 const ANSWER_FIRST_MS = 15;
 
 /** Milliseconds after which what the next update needs is loaded. */
 const SETTLE_MS = 60;
-
-const OUTCOMES = {
-  update: "committed",
-  fallback: "rolled-back",
-  recovery: "recovered",
-  store: "committed",
-} as const;
 
 /** Everything that an open application holds. */
 export class Lifecycle implements UpdateHost {
@@ -68,7 +61,9 @@ export class Lifecycle implements UpdateHost {
   readonly #ports: Port[] = [];
   readonly #segments: SharedSegment[] = [];
   #state: ServiceState = takeover.incoming === null ? "starting" : "probation";
-  #startControl: (() => void) | undefined;
+  /** Puts the server behind the control socket: at once on a cold start, else when the application is ready. */
+  readonly control: Starter = new Starter();
+  readonly #preparation = new Starter();
   #unfinished: (() => void) | undefined;
   #updater: Promise<Updater> | undefined;
   #loaded: Updater | undefined;
@@ -145,14 +140,14 @@ export class Lifecycle implements UpdateHost {
     this.states.forgetUnclaimed();
     this.#unfinished = () => {
       committed?.();
-      this.#startControl?.();
+      this.control.start();
       this.resources.start();
     };
     // After an update, clients have waited: what they do not wait for comes after their answers.
     if (committed === null) this.finishReady();
     else setTimeout(() => this.finishReady(), ANSWER_FIRST_MS);
-    const timer = setTimeout(() => void this.#prepareUpdates().catch(reportLate), SETTLE_MS);
-    Deno.unrefTimer(timer as unknown as number);
+    if (this.device === null) return;
+    this.#preparation.schedule(SETTLE_MS, async () => (await import("./preview.ts")).prepareUpdates(this));
   }
 
   /** Does now what {@linkcode ready} has put off; whoever looks at the result calls it first. */
@@ -171,23 +166,6 @@ export class Lifecycle implements UpdateHost {
   updater(): Promise<Updater> {
     this.#updater ??= import("./update.ts").then(({ Updater }) => this.#loaded = new Updater(this));
     return this.#updater;
-  }
-
-  /**
-   * Puts the server behind the control socket: at once on a cold start, else when the application is ready.
-   *
-   * @param patienceMs milliseconds after which it is started in any case, so that an operator sees a long probation
-   * @param load starts the server
-   */
-  addControl(patienceMs: number, load: () => Promise<void>): void {
-    const start = (): void => {
-      this.#startControl = undefined;
-      clearTimeout(timer);
-      load().catch(reportLate);
-    };
-    const timer = setTimeout(start, patienceMs);
-    Deno.unrefTimer(timer as unknown as number);
-    this.#startControl = start;
   }
 
   /** Calls back at every phase of every update; returns what ends it. */
@@ -262,28 +240,12 @@ export class Lifecycle implements UpdateHost {
 
   /** What `sessions` shows. */
   sessions(): SessionReport[] {
-    return (this.device?.sessions() ?? []).map((session) => ({
-      name: session.name,
-      direction: session.direction,
-      files: session.files().map(({ token, compatible, fd }) => ({
-        token: token.toString(),
-        compatible,
-        fd,
-        name: session.name === LIVE_SESSION ? this.resources.nameOf(token) : null,
-      })),
-    }));
+    return this.device === null ? [] : reportSessions(this.device, this.resources);
   }
 
   /** An update by its id, also the one under way. */
   update(id: string): UpdateRecord | undefined {
     return this.#loaded?.find(id) ?? this.history.find(id);
-  }
-
-  /** Loads what an update needs while the files that this build consists of are still those that it was started from. */
-  async #prepareUpdates(): Promise<void> {
-    if (this.device === null) return;
-    await this.updater();
-    await this.running();
   }
 
   #openTaps(): void {
@@ -321,69 +283,12 @@ export class Lifecycle implements UpdateHost {
     this.#openTaps();
     incoming.journal?.append(END_EVENT);
     return () => {
-      this.#remember(incoming, files, dropped);
+      rememberUpdate(this.history, incoming, { files, dropped, generation: this.generation() });
       commitHandover();
     };
-  }
-
-  /** Writes down how the update ended. */
-  #remember(incoming: IncomingKho, files: number, dropped: string[]): void {
-    const { pending } = takeover;
-    if (pending === null) return;
-    const entries = incoming.journal?.entries() ?? [];
-    const outcome = OUTCOMES[incoming.role as Role];
-    const record = foldRecord({
-      id: pending.id,
-      outcome,
-      reason: outcome === "committed" ? null : failureOf(entries) ?? "the new build gave up without a word",
-      from: pending.from.info,
-      to: pending.to.info,
-      generation: this.generation(),
-      pid: getPid(),
-      files,
-      fds: incoming.record.fds.length,
-      segmentBytes: incoming.bytes,
-      dropped,
-    }, entries);
-    this.history.add(record);
-    const blackout = record.blackout_ms === null ? "" : `, blackout ${record.blackout_ms.toFixed(1)} ms`;
-    const why = record.reason === null ? "" : `: ${record.reason}`;
-    console.error(
-      `heirloom: update ${record.id} ${outcome}: generation ${record.generation}${blackout}${why}`,
-    );
   }
 }
 
 function reportLate(error: unknown): void {
   console.error(`heirloom: ${error instanceof Error ? error.message : error}`);
-}
-
-function retrieveLive(device: Device): Session | null {
-  try {
-    return device.retrieveSession(LIVE_SESSION);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return null;
-    throw error;
-  }
-}
-
-/** Token 0 is a sealed memfd with the map of names. */
-function readNames(session: Session): NameRecord[] {
-  using memory = session.retrieveFd(0n);
-  const bytes = new Uint8Array(Number(fstat(memory.fd).size));
-  pread(memory.fd, bytes, 0);
-  return decodeNames(bytes);
-}
-
-/** A duplicate that is still held would hide the close from the peer: shutdown(2) tells it. */
-function endConnections(session: Session, unclaimed: NameRecord[]): void {
-  for (const { token, kind } of unclaimed) {
-    if (kind !== "connection") continue;
-    using fd = session.retrieveFd(token);
-    try {
-      shutdownSocket(fd.fd, "both");
-    } catch {
-      // The peer was faster: there is nothing left to end.
-    }
-  }
 }

@@ -16,7 +16,7 @@ import type { StatusReport, UpdateRecord, UpgradeRequest } from "../control/type
 import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
 import { createMemfd, getsockname, type OwnedFd } from "../sys/mod.ts";
-import { listenAt, satisfies, type ServerAddress, socketAddressOf } from "./address.ts";
+import { listenAt, satisfies, type ServerAddress, serverAddressOf, socketAddressOf } from "./address.ts";
 import { LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
 import type { HookListeners } from "./hooks.ts";
 import { Conversations } from "./http/conversations.ts";
@@ -105,10 +105,14 @@ export class Live {
       throw new RangeError(`Cannot take segment "${name}": size ${size} is no positive integer`);
     }
     const memory = await this.#take(name, "segment", () => createMemfd(`heirloom:${name}`, { size }));
+    using undo = new DisposableStack();
+    undo.use(memory);
+    undo.defer(() => this.#life.resources.drop(name));
     const segment = new SharedSegment(name, memory, size, () => {
       this.#life.resources.drop(name);
       this.#life.removeSegment(segment);
     });
+    undo.move();
     this.#life.addSegment(segment);
     return segment;
   }
@@ -203,7 +207,7 @@ export class Live {
     this.#life.addPort(port);
     return {
       get address() {
-        return addressOf(port);
+        return serverAddressOf(port.address);
       },
       get connections() {
         return port.connections.size;
@@ -295,20 +299,5 @@ export class Live {
       handed[Symbol.dispose]();
     }
     return await this.#take(name, "listener", () => listenAt(wanted));
-  }
-}
-
-function addressOf(port: Port): ServerAddress {
-  const { address } = port;
-  switch (address.family) {
-    case "inet":
-    case "inet6":
-      return { hostname: address.host, port: address.port };
-    case "abstract":
-      return { path: `@${address.name}` };
-    case "unix":
-      return { path: address.path };
-    case "unnamed":
-      return { path: "" };
   }
 }

@@ -25,7 +25,9 @@ interface Lock {
  */
 export function prepareLock(spec: LaunchSpec): void {
   spec.denoArgs = spec.denoArgs.filter((argument) => argument !== `--lock=${copyPath(spec)}`);
-  const lock = spec.config === null ? null : lockFileOf(spec.config);
+  // Of two locks the last one counts: ours must not displace the one that was asked for.
+  const chosen = spec.denoArgs.some((argument) => /^--(no-)?lock(=|$)/.test(argument));
+  const lock = chosen || spec.config === null ? null : lockFileOf(spec.config);
   if (lock === null) return;
   const theirs = readLock(lock);
   const specifier = `npm:${PACKAGE}`;

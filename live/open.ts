@@ -89,7 +89,7 @@ function startControl(life: Lifecycle, path: string): void {
   });
   removeAtExit(path);
   const patience = takeover.incoming === null ? 0 : CONTROL_PATIENCE_MS;
-  life.addControl(patience, () => loadControl(life, listener, handed));
+  life.control.schedule(patience, () => loadControl(life, listener, handed));
 }
 
 async function loadControl(life: Lifecycle, listener: OwnedFd, handed: OwnedFd[]): Promise<void> {

@@ -37,6 +37,12 @@ export interface PendingUpdate {
  */
 export function parsePending(text: string | null): PendingUpdate | null {
   if (text === null) return null;
-  const value = JSON.parse(text) as PendingUpdate;
-  return typeof value.id === "string" && /^[0-9]+$/.test(value.deadline) ? value : null;
+  try {
+    const value = JSON.parse(text) as PendingUpdate;
+    const { id, from, to, deadline } = value;
+    const builds = typeof from.info.path === "string" && typeof to.info.path === "string";
+    return builds && typeof id === "string" && /^[0-9]+$/.test(deadline) ? value : null;
+  } catch {
+    return null;
+  }
 }

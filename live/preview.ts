@@ -13,6 +13,18 @@ import { describeHandover } from "../luo/reboot.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { takeover } from "./takeover.ts";
 
+/**
+ * Loads what an update needs while the files that this build consists of are still those that it was started from, and
+ * goes through the motions once: what runs for the first time within the freeze runs slowly.
+ *
+ * @param life an application that is ready
+ */
+export async function prepareUpdates(life: Lifecycle): Promise<void> {
+  await life.updater();
+  previewSegment(life);
+  await life.running();
+}
+
 /** The envelope of that segment; its nonce is zero, so nobody can take it over. */
 export function previewSegment(life: Lifecycle): Uint8Array {
   const luo = orchestrator();

@@ -52,7 +52,8 @@ export async function resolveBuild(self: Self, request: UpgradeRequest): Promise
     }
     argv[at] = entry;
   } else {
-    const heirloomName = absolute(request.heirloom ?? spec.heirloomName, image.cwd);
+    const present = spec.mode === "serve" ? spec.heirloom : spec.heirloomName;
+    const heirloomName = absolute(request.heirloom ?? present, image.cwd);
     const next: LaunchSpec = {
       ...spec,
       entry,

@@ -51,7 +51,7 @@ export class States {
    */
   add(name: string, options: StateOptions): void {
     const bytes = new TextEncoder().encode(name).byteLength;
-    if (bytes < 1 || bytes > 63) {
+    if (bytes < 1 || bytes > 63 || !name.isWellFormed()) {
       throw new LuoError("EINVAL", `Cannot keep state ${JSON.stringify(name)}: a name has 1 to 63 bytes`);
     }
     if (!Number.isSafeInteger(options.version) || options.version < 1) {
@@ -60,7 +60,9 @@ export class States {
         `Cannot keep state "${name}": version ${options.version} is no positive integer`,
       );
     }
-    if (this.#live.has(name)) throw new LuoError("EEXIST", `Cannot keep state "${name}": the name is in use`);
+    if (this.#live.has(name) || this.#kept.has(name)) {
+      throw new LuoError("EEXIST", `Cannot keep state "${name}": the name is in use`);
+    }
     const record = this.#unclaimed.get(name);
     if (record !== undefined) this.#load(record, options);
     this.#unclaimed.delete(name);

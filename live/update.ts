@@ -38,6 +38,7 @@ import { END_EVENT, foldRecord, STALLED_EVENT } from "./record.ts";
 import { inspectBuild, resolveBuild, type ResolvedBuild } from "./resolve.ts";
 import type { Resources } from "./resources.ts";
 import type { Self } from "./self.ts";
+import { settle } from "./settle.ts";
 import type { States } from "./states.ts";
 
 /** Deadline of a whole update when none is given, in milliseconds. */
@@ -157,6 +158,7 @@ export class Updater {
 
     this.#enter(update, "loading");
     await inspectBuild(resolved, AbortSignal.timeout(this.#left(update)));
+    warnAboutEdits(self, resolved);
 
     this.#enter(update, "quiescing");
     const deadline = Date.now() + Math.min(this.#host.quiesceTimeoutMs, this.#left(update));
@@ -280,39 +282,10 @@ export class Updater {
   }
 }
 
-/** Waits until no connection owes an answer; when a port's time is over, its policy decides. */
-async function settle(ports: readonly Port[], deadline: number): Promise<void> {
-  const begun = Date.now();
-  const lateAt = (port: Port): number => Math.min(deadline, begun + (port.options.patienceMs ?? Infinity));
-  for (;;) {
-    const owing = ports.filter((port) => port.connections.owing > 0);
-    if (owing.length === 0) return;
-    for (const port of owing.filter((port) => Date.now() >= lateAt(port))) {
-      if (port.options.overdue === "refuse") {
-        const count = port.connections.owing;
-        throw new Error(
-          `Cannot update: ${count} connection${
-            count > 1 ? "s" : ""
-          } of server "${port.name}" still owe an answer`,
-        );
-      }
-      port.connections.closeOwing();
-    }
-    const next = Math.min(...owing.map(lateAt));
-    await withTimeout(
-      Promise.all(owing.map((port) => port.connections.settled())),
-      Math.max(1, next - Date.now()),
-    );
-  }
-}
-
-/** Resolves with the promise or after the time, whichever comes first. */
-async function withTimeout(promise: Promise<unknown>, ms: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  try {
-    await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** The way back starts the running build from its files; where those were overwritten, it would not be the same build. */
+function warnAboutEdits({ image }: Self, { image: next }: ResolvedBuild): void {
+  if (next.entry !== image.entry || next.fingerprint === image.fingerprint) return;
+  console.error(
+    `heirloom: warning: ${image.entry} was edited in place: if the new build fails, the old one cannot come back`,
+  );
 }

@@ -1,0 +1,47 @@
+/**
+ * The session `heirloom` that the previous image handed over: its names, and what becomes of those that nobody claims.
+ *
+ * @module
+ */
+import { decodeNames, type NameRecord } from "../kho/abi/live.ts";
+import type { Device } from "../luo/device.ts";
+import { codeOf } from "../luo/errors.ts";
+import type { Session } from "../luo/session.ts";
+import { fstat, pread, shutdownSocket } from "../sys/mod.ts";
+
+/** The session that belongs to `live`. */
+export const LIVE_SESSION = "heirloom";
+
+/** Takes the session back, or gives null where none was handed over. */
+export function retrieveLive(device: Device): Session | null {
+  try {
+    return device.retrieveSession(LIVE_SESSION);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** Reads the map of names: token 0 is a sealed memfd that holds it. */
+export function readNames(session: Session): NameRecord[] {
+  using memory = session.retrieveFd(0n);
+  const bytes = new Uint8Array(Number(fstat(memory.fd).size));
+  pread(memory.fd, bytes, 0);
+  return decodeNames(bytes);
+}
+
+/**
+ * Ends the connections that nobody claimed. A duplicate that is still held would hide the close from the peer:
+ * shutdown(2) tells it.
+ */
+export function endConnections(session: Session, unclaimed: NameRecord[]): void {
+  for (const { token, kind } of unclaimed) {
+    if (kind !== "connection") continue;
+    using fd = session.retrieveFd(token);
+    try {
+      shutdownSocket(fd.fd, "both");
+    } catch {
+      // The peer was faster: there is nothing left to end.
+    }
+  }
+}
