@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { EXIT, parseCommand, type ParsedCommand, usage, UsageError } from "./service/args.ts";
+import { EXIT, isCommandName, parseCommand, type ParsedCommand, usage, UsageError } from "./service/args.ts";
 
 /** Under `serve`, the boot module imports this module, and it is to behave as the main module. */
 const BOOTED = Symbol.for("heirloom.booted");
@@ -24,7 +24,7 @@ export async function main(args: readonly string[], booted = false): Promise<num
     return await dispatch(command, args, booted);
   } catch (error) {
     if (error instanceof UsageError) {
-      console.error(`heirloom: ${error.message}\n\n${usage()}`);
+      console.error(`heirloom: ${error.message}\n\n${usage(args.find(isCommandName))}`);
       return EXIT.usage;
     }
     if (booted) throw error;

@@ -39,6 +39,9 @@ export interface LaunchSpec {
 const CONFIG_FLAGS = ["--config", "-c", "--no-config", "--import-map"];
 const LOCK_FLAGS = ["--lock", "--no-lock"];
 
+/** Flags that grant permissions; the runtime refuses them beside `-A`. */
+const GRANTS = /^(--allow-[a-z-]+|--permission-set|-[APRWIENS])(=.*)?$/;
+
 /**
  * The argument list that starts an application.
  *
@@ -56,7 +59,8 @@ export function composeArguments(spec: LaunchSpec, args: readonly string[]): str
   return [
     "deno",
     "run",
-    "-A",
+    // Who says what the application may do says it for Heirloom too: it needs FFI, and what the application opens.
+    ...(spec.denoArgs.some((argument) => GRANTS.test(argument)) ? [] : ["-A"]),
     ...config,
     ...lock,
     ...spec.denoArgs,

@@ -33,6 +33,7 @@ export type {
   UpgradeCommand,
   VersionCommand,
 } from "./args_types.ts";
+export { isCommandName } from "./args_table.ts";
 export { usage } from "./args_usage.ts";
 export { defaultSocket, type HttpAddress } from "./args_values.ts";
 

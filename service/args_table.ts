@@ -114,13 +114,13 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
         dashedValue: true,
         help:
           "Flags for `deno run`, as one word; it is split like a shell splits words, quotes and backslashes " +
-          "included, and nothing is expanded.",
+          "included, and nothing is expanded. Without a flag that grants permissions, -A is added.",
       },
       HUP,
     ],
     examples: [
       ["heirloom run app.ts --port 8080", "run app.ts; --port is the app's"],
-      ["heirloom run --deno-args \"--allow-net --env-file='my env'\" app.ts", "with flags for Deno"],
+      ["heirloom run --deno-args \"--unstable-kv --env-file='my env'\" app.ts", "with flags for Deno"],
     ],
   },
   serve: {
