@@ -215,7 +215,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       },
       {
         name: "no-guardian",
-        help: "No guardian process: a new build that dies before its verdict is then not recovered.",
+        help:
+          "No guardian process. This version has none, with or without the flag: a new build that is killed or " +
+          "crashes before its verdict is not recovered.",
       },
     ],
     examples: [
