@@ -133,9 +133,10 @@ export function entryIndex(main: string, cwd: string): number {
   });
 }
 
-/** Resolves `.` and `..`, as the runtime does. */
+/** Resolves `.`, `..` and doubled slashes, as the runtime does. */
 function normalize(path: string): string {
-  return new URL(`file://${path.split("/").map(encodeURIComponent).join("/")}`).pathname;
+  const names = path.split("/").filter((name) => name !== "");
+  return new URL(`file:///${names.map(encodeURIComponent).join("/")}`).pathname;
 }
 
 function hasFlag(args: readonly string[], flags: readonly string[]): boolean {

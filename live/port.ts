@@ -94,10 +94,20 @@ export class Port {
   /** Stops listening and ends all connections. */
   close(): void {
     this.#server.close();
-    for (const connection of this.#waiting) {
-      shutdownSocket(connection.fd, "both");
-      connection[Symbol.dispose]();
-    }
+    this.connections.pause();
+    this.connections.closeOwing();
+    for (const connection of [...this.#waiting, ...this.connections.takeDescriptors()]) end(connection);
+    this.#waiting = [];
+    this.connections.resume();
     this.#listener[Symbol.dispose]();
+  }
+}
+
+function end(connection: OwnedFd): void {
+  using fd = connection;
+  try {
+    shutdownSocket(fd.fd, "both");
+  } catch {
+    // The peer was faster: there is nothing left to end.
   }
 }

@@ -1,0 +1,116 @@
+/**
+ * What the tests of this folder share: a control socket that answers what it is told to, and the command line as a child. It
+ * has no tests itself; the name keeps it out of the published package.
+ *
+ * @module
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+
+import type { UpdateRecord } from "../control/types.ts";
+import { heirloomRoot } from "../testing/app_command.ts";
+import { tempDir } from "../testing/wait.ts";
+
+/** One answer of the fake service. */
+export type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+
+/** A service that is none. */
+export interface FakeService extends AsyncDisposable {
+  /** Path of its control socket. */
+  socket: string;
+  /** Every request so far: method, path, body. */
+  requests: string[];
+}
+
+/** Starts a service that answers the way it is told. */
+export async function startFake(answer: Answer): Promise<FakeService> {
+  const dir = tempDir("heirloom-fake-");
+  const socket = `${dir.path}/s.sock`;
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.setEncoding("utf8");
+    request.on("data", (chunk: string) => body += chunk);
+    request.on("end", () => {
+      requests.push([request.method, request.url, body].join(" ").trim());
+      answer(request, response, body);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  return {
+    socket,
+    requests,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Answers with a document. */
+export function json(response: ServerResponse, status: number, document: unknown): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(document));
+}
+
+/** A build as it is shown. */
+export const BUILD = { path: "/srv/app.ts", version: "1.0.0", id: "0123456789ab" };
+
+/** The record of an update that was committed. */
+export function sampleRecord(changes: Partial<UpdateRecord> = {}): UpdateRecord {
+  return {
+    id: "a1",
+    outcome: "committed",
+    reason: null,
+    from: BUILD,
+    to: { path: "/srv/v2.ts", version: "2.0.0", id: "ba9876543210" },
+    generation: 3,
+    pid: 42,
+    blackout_ms: 12.34,
+    stall_ms: 13,
+    phases: [{ name: "loading", ms: 3 }],
+    files: 1,
+    fds: 2,
+    segment_bytes: 300,
+    dropped: [],
+    ...changes,
+  };
+}
+
+/** How a command ended. */
+export interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command line; one that hangs is ended and has code 137. */
+export async function cli(args: readonly string[], cwd?: string): Promise<Ended> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", `${heirloomRoot()}/main.ts`, ...args],
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  const { code, stdout, stderr } = await child.output();
+  clearTimeout(timer);
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** What `body` prints with `console.log` and `console.error`, one entry per call. */
+export async function printed(body: () => Promise<unknown>): Promise<{ out: string[]; err: string[] }> {
+  const { log, error } = console;
+  const [out, err]: [string[], string[]] = [[], []];
+  console.log = (...words) => void out.push(words.join(" "));
+  console.error = (...words) => void err.push(words.join(" "));
+  try {
+    await body();
+  } finally {
+    Object.assign(console, { log, error });
+  }
+  return { out, err };
+}
