@@ -71,7 +71,7 @@ export class Hooks {
         refuse: (reason) => void (refusal ??= reason),
       });
     }
-    if (refusal === null && waits.length > 0) await withDeadline(Promise.all(waits), timeoutMs);
+    if (refusal === null && waits.length > 0) await withDeadline(allOf(waits), timeoutMs);
     if (refusal !== null) throw new Error(`the application refused: ${refusal}`);
   }
 
@@ -84,6 +84,15 @@ export class Hooks {
         console.error("heirloom: a resume listener threw:", error);
       }
     }
+  }
+}
+
+/** Waits for all promises, those included that are added meanwhile. */
+async function allOf(waits: readonly PromiseLike<unknown>[]): Promise<void> {
+  for (let done = 0; done < waits.length;) {
+    const until = waits.length;
+    await Promise.all(waits.slice(done));
+    done = until;
   }
 }
 

@@ -102,3 +102,17 @@ Deno.test("Hooks.on() refuses an event that there is not", () => {
     'Cannot listen for "commit": events are quiesce and resume',
   );
 });
+
+Deno.test("Hooks.quiesce() waits for what a listener adds while it is waited for", async () => {
+  const hooks = new Hooks();
+  const order: string[] = [];
+  hooks.on("quiesce", (event) => {
+    event.waitUntil((async () => {
+      await Promise.resolve();
+      event.waitUntil(Promise.resolve().then(() => Promise.resolve()).then(() => void order.push("late")));
+      order.push("early");
+    })());
+  });
+  await hooks.quiesce("1", 10_000);
+  assertEquals(order, ["early", "late"]);
+});

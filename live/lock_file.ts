@@ -13,6 +13,9 @@ import { type LaunchSpec, lockFileOf } from "./launch.ts";
 /** The package that Heirloom itself imports, as in `kho/codec.ts`. */
 const PACKAGE = "cborg@6.1.5";
 
+/** How the name of a copy ends. */
+const SUFFIX = ".lock.json";
+
 interface Lock {
   specifiers?: Record<string, string>;
   npm?: Record<string, unknown>;
@@ -24,7 +27,10 @@ interface Lock {
  * @param spec the launch; its `denoArgs` get `--lock` when a copy is used
  */
 export function prepareLock(spec: LaunchSpec): void {
-  spec.denoArgs = spec.denoArgs.filter((argument) => argument !== `--lock=${copyPath(spec)}`);
+  const before = `--lock=${spec.socket}.`;
+  spec.denoArgs = spec.denoArgs.filter((argument) =>
+    !(argument.startsWith(before) && argument.endsWith(SUFFIX))
+  );
   // Of two locks the last one counts: ours must not displace the one that was asked for.
   const chosen = spec.denoArgs.some((argument) => /^--(no-)?lock(=|$)/.test(argument));
   const lock = chosen || spec.config === null ? null : lockFileOf(spec.config);
@@ -38,12 +44,32 @@ export function prepareLock(spec: LaunchSpec): void {
     specifiers: { ...theirs.specifiers, [specifier]: PACKAGE.slice(PACKAGE.lastIndexOf("@") + 1) },
     npm: { ...theirs.npm, [PACKAGE]: ours?.npm?.[PACKAGE] ?? {} },
   };
-  Deno.writeTextFileSync(copyPath(spec), JSON.stringify(merged, null, 2));
-  spec.denoArgs.push(`--lock=${copyPath(spec)}`);
+  const text = JSON.stringify(merged, null, 2);
+  // Another lock is another file: the build that runs must be able to come back with its own.
+  const copy = `${spec.socket}.${digest(text)}${SUFFIX}`;
+  Deno.writeTextFileSync(copy, text);
+  spec.denoArgs.push(`--lock=${copy}`);
 }
 
-function copyPath(spec: LaunchSpec): string {
-  return `${spec.socket}.lock.json`;
+/**
+ * Removes the copies that builds before this one used. For after a commit: until then they may be needed.
+ *
+ * @param spec the launch of the build that runs
+ */
+export function removeOldLocks(spec: LaunchSpec): void {
+  const folder = spec.socket.slice(0, spec.socket.lastIndexOf("/") + 1);
+  for (const { name } of Deno.readDirSync(folder)) {
+    const path = `${folder}${name}`;
+    if (!path.startsWith(`${spec.socket}.`) || !path.endsWith(SUFFIX)) continue;
+    if (!spec.denoArgs.includes(`--lock=${path}`)) Deno.removeSync(path);
+  }
+}
+
+/** FNV-1a of 32 bits: enough to tell a handful of files apart. */
+function digest(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, "0");
 }
 
 function readLock(path: string): Lock | null {

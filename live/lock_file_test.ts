@@ -1,16 +1,16 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 
 import { heirloomRoot } from "../testing/app_command.ts";
 import { tempDir } from "../testing/wait.ts";
 import { runProgram, sampleSpec } from "./helpers_test.ts";
 import { composeArguments, type LaunchSpec } from "./launch.ts";
-import { prepareLock } from "./lock_file.ts";
+import { prepareLock, removeOldLocks } from "./lock_file.ts";
 
 /** An application with a lock file of this content, and its launch. */
 async function locked(
   lock: string | null,
   changes: Partial<LaunchSpec> = {},
-): Promise<{ path: string; spec: LaunchSpec; copy: string } & AsyncDisposable> {
+): Promise<{ path: string; spec: LaunchSpec } & AsyncDisposable> {
   const dir = tempDir("heirloom-lock-");
   await Deno.writeTextFile(`${dir.path}/deno.json`, "{}");
   if (lock !== null) await Deno.writeTextFile(`${dir.path}/deno.lock`, lock);
@@ -20,8 +20,14 @@ async function locked(
     socket: `${dir.path}/s.sock`,
     ...changes,
   });
-  const copy = `${spec.socket}.lock.json`;
-  return { path: dir.path, spec, copy, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
+  return { path: dir.path, spec, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
+}
+
+/** Paths of the copies beside the control socket. */
+function copies({ spec: { socket } }: { spec: LaunchSpec }): string[] {
+  const folder = socket.slice(0, socket.lastIndexOf("/"));
+  return [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`)
+    .filter((path) => path.startsWith(`${socket}.`)).sort();
 }
 
 const THEIRS = { version: "5", specifiers: { "npm:left-pad@1": "1.3.0" }, npm: { "left-pad@1.3.0": {} } };
@@ -33,12 +39,13 @@ async function ours(): Promise<{ specifiers: Record<string, string>; npm: Record
 Deno.test("prepareLock() adds our package to a copy, and leaves the application's lock alone", async () => {
   await using app = await locked(JSON.stringify(THEIRS));
   prepareLock(app.spec);
-  assertEquals(app.spec.denoArgs, [`--lock=${app.copy}`]);
+  const [copy = ""] = copies(app);
+  assertEquals(app.spec.denoArgs, [`--lock=${copy}`]);
   assertEquals(JSON.parse(await Deno.readTextFile(`${app.path}/deno.lock`)), THEIRS);
   const { specifiers, npm } = await ours();
   const [specifier = ""] = Object.keys(specifiers).filter((name) => name.startsWith("npm:cborg@"));
   const version = specifiers[specifier] ?? "";
-  assertEquals(JSON.parse(await Deno.readTextFile(app.copy)), {
+  assertEquals(JSON.parse(await Deno.readTextFile(copy)), {
     version: "5",
     specifiers: { ...THEIRS.specifiers, [specifier]: version },
     npm: { ...THEIRS.npm, [`cborg@${version}`]: npm[`cborg@${version}`] },
@@ -49,10 +56,22 @@ Deno.test("prepareLock() twice gives the argument once, also when the copy is no
   await using app = await locked(JSON.stringify(THEIRS), { denoArgs: ["--quiet"] });
   prepareLock(app.spec);
   prepareLock(app.spec);
-  assertEquals(app.spec.denoArgs, ["--quiet", `--lock=${app.copy}`]);
+  assertEquals(app.spec.denoArgs, ["--quiet", ...copies(app).map((copy) => `--lock=${copy}`)]);
   await Deno.remove(`${app.path}/deno.lock`);
   prepareLock(app.spec);
   assertEquals(app.spec.denoArgs, ["--quiet"]);
+});
+
+Deno.test("prepareLock() leaves the copy of the running build alone, until removeOldLocks() takes it away", async () => {
+  await using app = await locked(JSON.stringify(THEIRS));
+  prepareLock(app.spec);
+  const running = [...app.spec.denoArgs];
+  await Deno.writeTextFile(`${app.path}/deno.lock`, JSON.stringify({ ...THEIRS, remote: {} }));
+  prepareLock(app.spec);
+  assertEquals(copies(app).length, 2);
+  assert(app.spec.denoArgs[0] !== running[0]);
+  removeOldLocks(app.spec);
+  assertEquals(copies(app).map((copy) => `--lock=${copy}`), app.spec.denoArgs);
 });
 
 for (
@@ -66,7 +85,7 @@ for (
     await using app = await locked(lock);
     prepareLock(app.spec);
     assertEquals(app.spec.denoArgs, []);
-    assertThrows(() => Deno.statSync(app.copy), Deno.errors.NotFound);
+    assertEquals(copies(app), []);
   });
 }
 
@@ -77,7 +96,7 @@ Deno.test("prepareLock() does nothing with a lock that knows our package, or wit
   const bare = sampleSpec({ socket: app.spec.socket });
   prepareLock(bare);
   assertEquals(bare.denoArgs, []);
-  assertThrows(() => Deno.statSync(app.copy), Deno.errors.NotFound);
+  assertEquals(copies(app), []);
 });
 
 for (const flag of ["--no-lock", "--lock=/elsewhere.json", "--lock"]) {

@@ -11,6 +11,7 @@ import { LUO_SUBTREE } from "../luo/orchestrator.ts";
 import { orchestrator } from "../luo/process.ts";
 import { describeHandover } from "../luo/reboot.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { removeOldLocks } from "./lock_file.ts";
 import { takeover } from "./takeover.ts";
 
 /**
@@ -21,6 +22,7 @@ import { takeover } from "./takeover.ts";
  */
 export async function prepareUpdates(life: Lifecycle): Promise<void> {
   await life.updater();
+  if (takeover.self.spec !== null) removeOldLocks(takeover.self.spec);
   previewSegment(life);
   await life.running();
 }

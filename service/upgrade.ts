@@ -71,7 +71,8 @@ async function ask(client: ControlClient, id: string): Promise<UpdateRecord | nu
   try {
     return await client.get(`/v1/history/${id}`) as UpdateRecord;
   } catch (error) {
-    if (error instanceof ControlError && error.status !== 404) throw error;
+    // In the middle of an update a service may not know the id yet, or fail to answer; only a refusal is final.
+    if (error instanceof ControlError && error.status !== 404 && error.status < 500) throw error;
     return null;
   }
 }
