@@ -23,28 +23,11 @@ import { Conversations } from "./http/conversations.ts";
 import { type FetchHandler, requestListener } from "./http/fetch_bridge.ts";
 import { RawConnections } from "./http/raw_connections.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { type OverduePolicy, Port } from "./port.ts";
+import { type CarryOptions, Port, type ServerHandle } from "./port.ts";
 import type { ResourceKind } from "./resources.ts";
 import { type SegmentOptions, SharedSegment } from "./segment.ts";
 import type { StateOptions } from "./states.ts";
 import { takeover } from "./takeover.ts";
-
-/** How a server is carried. */
-export interface CarryOptions {
-  /**
-   * What happens to connections that still owe an answer when quiescing has taken too long: `refuse` the update, or
-   * `close` them. @default {"refuse"}
-   */
-  overdue?: OverduePolicy;
-}
-
-/** A carried server, as its application sees it. */
-export interface ServerHandle {
-  /** The address in use: a TCP port that was asked for as 0 is known here. */
-  readonly address: ServerAddress;
-  /** How many connections are open. */
-  readonly connections: number;
-}
 
 /** An application under live update. */
 export class Live {
@@ -75,6 +58,7 @@ export class Live {
     if (this.#life.device === null) {
       throw new LuoError("EOPNOTSUPP", "Cannot use the device: live update is off");
     }
+    this.#life.finishReady();
     return this.#life.device;
   }
 

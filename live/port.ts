@@ -13,10 +13,28 @@
 import type { Server as NetServer } from "node:net";
 
 import { dupFd, getsockname, type OwnedFd, shutdownSocket, type SocketAddress } from "../sys/mod.ts";
+import type { ServerAddress } from "./address.ts";
 import type { Connections } from "./http/connections.ts";
 
 /** What happens to connections that owe an answer when the deadline of the quiescing has passed. */
 export type OverduePolicy = "refuse" | "close";
+
+/** How a server is carried. */
+export interface CarryOptions {
+  /**
+   * What happens to connections that still owe an answer when quiescing has taken too long: `refuse` the update, or
+   * `close` them. @default {"refuse"}
+   */
+  overdue?: OverduePolicy;
+}
+
+/** A carried server, as its application sees it. */
+export interface ServerHandle {
+  /** The address in use: a TCP port that was asked for as 0 is known here. */
+  readonly address: ServerAddress;
+  /** How many connections are open. */
+  readonly connections: number;
+}
 
 /** How patient an update is with the connections of a server. */
 export interface PortOptions {

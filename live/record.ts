@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { BuildInfo, Outcome, PhaseTime, UpdateRecord } from "../control/types.ts";
+import type { PhaseTime, UpdateRecord } from "../control/types.ts";
 import type { JournalEntry } from "../kho/abi/journal.ts";
 import { FAILED_EVENT } from "../kho/probation.ts";
 
@@ -20,31 +20,8 @@ export const END_EVENT = "end";
 /** Events that are no phases. */
 const EVENTS: readonly string[] = [STALLED_EVENT, END_EVENT, FAILED_EVENT];
 
-/** What a record holds besides the stamps. */
-export interface RecordFacts {
-  /** The update's id. */
-  id: string;
-  /** How it ended, or null while it is under way. */
-  outcome: Outcome | null;
-  /** Why. */
-  reason: string | null;
-  /** The build that ran before. */
-  from: BuildInfo;
-  /** The build that was asked for. */
-  to: BuildInfo;
-  /** Generation after it. */
-  generation: number;
-  /** Process after it. */
-  pid: number;
-  /** Preserved files. */
-  files: number;
-  /** Descriptors that crossed. */
-  fds: number;
-  /** Size of the segment. */
-  segmentBytes: number;
-  /** Names that were not claimed. */
-  dropped: string[];
-}
+/** What a record holds besides what the stamps say. */
+export type RecordFacts = Omit<UpdateRecord, "blackout_ms" | "stall_ms" | "phases">;
 
 /** Folds a journal into a record. */
 export function foldRecord(facts: RecordFacts, entries: JournalEntry[]): UpdateRecord {
@@ -52,21 +29,16 @@ export function foldRecord(facts: RecordFacts, entries: JournalEntry[]): UpdateR
   const stalled = entries.find(({ phase }) => phase === STALLED_EVENT);
   const jumped = entries.some(({ phase }) => phase === "jumping");
   const end = entries.findLast(({ phase }) => phase === END_EVENT) ?? entries.at(-1);
+  const { files, fds, segment_bytes, dropped, ...asked } = facts;
   return {
-    id: facts.id,
-    outcome: facts.outcome,
-    reason: facts.reason,
-    from: facts.from,
-    to: facts.to,
-    generation: facts.generation,
-    pid: facts.pid,
+    ...asked,
     blackout_ms: span(frozen, end),
     stall_ms: jumped ? span(stalled, end) : null,
     phases: phaseTimes(entries),
-    files: facts.files,
-    fds: facts.fds,
-    segment_bytes: facts.segmentBytes,
-    dropped: facts.dropped,
+    files,
+    fds,
+    segment_bytes,
+    dropped,
   };
 }
 

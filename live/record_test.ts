@@ -16,7 +16,7 @@ const FACTS: RecordFacts = {
   pid: 42,
   files: 5,
   fds: 6,
-  segmentBytes: 700,
+  segment_bytes: 700,
   dropped: ["old"],
 };
 

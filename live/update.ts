@@ -256,7 +256,7 @@ export class Updater {
       pid: getPid(),
       files: update.files,
       fds: update.fds,
-      segmentBytes: update.segmentBytes,
+      segment_bytes: update.segmentBytes,
       dropped: [],
     }, update.journal.entries());
   }

@@ -48,7 +48,7 @@ export function rememberUpdate(history: History, incoming: IncomingKho, facts: V
     to: pending.to.info,
     pid: getPid(),
     fds: incoming.record.fds.length,
-    segmentBytes: incoming.bytes,
+    segment_bytes: incoming.bytes,
   }, entries);
   history.add(record);
   const blackout = record.blackout_ms === null ? "" : `, blackout ${record.blackout_ms.toFixed(1)} ms`;

@@ -9,7 +9,7 @@
  * @module
  */
 import { open } from "../live/open.ts";
-import type { ServerHandle } from "../live/live.ts";
+import type { ServerHandle } from "../live/port.ts";
 import { nearestConfig } from "../live/launch.ts";
 import { ROOT } from "../live/version.ts";
 import type { ServeCommand } from "./args.ts";
