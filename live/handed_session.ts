@@ -7,7 +7,8 @@ import { decodeNames, type NameRecord } from "../kho/abi/live.ts";
 import type { Device } from "../luo/device.ts";
 import { codeOf } from "../luo/errors.ts";
 import type { Session } from "../luo/session.ts";
-import { fstat, pread, shutdownSocket } from "../sys/mod.ts";
+import { fstat, pread } from "../sys/mod.ts";
+import { endConnection } from "./port.ts";
 
 /** The session that belongs to `live`. */
 export const LIVE_SESSION = "heirloom";
@@ -30,18 +31,9 @@ export function readNames(session: Session): NameRecord[] {
   return decodeNames(bytes);
 }
 
-/**
- * Ends the connections that nobody claimed. A duplicate that is still held would hide the close from the peer:
- * shutdown(2) tells it.
- */
+/** Ends the connections that nobody claimed. */
 export function endConnections(session: Session, unclaimed: NameRecord[]): void {
   for (const { token, kind } of unclaimed) {
-    if (kind !== "connection") continue;
-    using fd = session.retrieveFd(token);
-    try {
-      shutdownSocket(fd.fd, "both");
-    } catch {
-      // The peer was faster: there is nothing left to end.
-    }
+    if (kind === "connection") endConnection(session.retrieveFd(token));
   }
 }

@@ -55,7 +55,7 @@ export function composeArguments(spec: LaunchSpec, args: readonly string[]): str
     : spec.config === null
     ? ["--no-config"]
     : ["--config", spec.config];
-  const lock = hasFlag(spec.denoArgs, LOCK_FLAGS) ? [] : lockArguments(spec);
+  const lock = choosesLock(spec.denoArgs) ? [] : lockArguments(spec);
   return [
     "deno",
     "run",
@@ -137,6 +137,11 @@ export function entryIndex(main: string, cwd: string): number {
 function normalize(path: string): string {
   const names = path.split("/").filter((name) => name !== "");
   return new URL(`file:///${names.map(encodeURIComponent).join("/")}`).pathname;
+}
+
+/** Do these arguments for `deno run` say which lock file is used, or that none is? */
+export function choosesLock(denoArgs: readonly string[]): boolean {
+  return hasFlag(denoArgs, LOCK_FLAGS);
 }
 
 function hasFlag(args: readonly string[], flags: readonly string[]): boolean {

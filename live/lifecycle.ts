@@ -34,7 +34,7 @@ import { Resources } from "./resources.ts";
 import { reportSessions } from "./session_report.ts";
 import type { SharedSegment } from "./segment.ts";
 import type { Self } from "./self.ts";
-import { Starter } from "./starter.ts";
+import { reportLate, Starter } from "./starter.ts";
 import { States } from "./states.ts";
 import { commitHandover, takeover } from "./takeover.ts";
 import type { UpdateHost, Updater } from "./update.ts";
@@ -287,8 +287,4 @@ export class Lifecycle implements UpdateHost {
       commitHandover();
     };
   }
-}
-
-function reportLate(error: unknown): void {
-  console.error(`heirloom: ${error instanceof Error ? error.message : error}`);
 }

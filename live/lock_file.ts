@@ -8,13 +8,15 @@
  *
  * @module
  */
-import { type LaunchSpec, lockFileOf } from "./launch.ts";
+import { choosesLock, type LaunchSpec, lockFileOf } from "./launch.ts";
 
 /** The package that Heirloom itself imports, as in `kho/codec.ts`. */
 const PACKAGE = "cborg@6.1.5";
 
 /** How the name of a copy ends. */
 const SUFFIX = ".lock.json";
+
+const LOCK_FLAG = "--lock=";
 
 interface Lock {
   specifiers?: Record<string, string>;
@@ -27,12 +29,11 @@ interface Lock {
  * @param spec the launch; its `denoArgs` get `--lock` when a copy is used
  */
 export function prepareLock(spec: LaunchSpec): void {
-  const before = `--lock=${spec.socket}.`;
   spec.denoArgs = spec.denoArgs.filter((argument) =>
-    !(argument.startsWith(before) && argument.endsWith(SUFFIX))
+    !(argument.startsWith(LOCK_FLAG) && isCopy(spec, argument.slice(LOCK_FLAG.length)))
   );
   // Of two locks the last one counts: ours must not displace the one that was asked for.
-  const chosen = spec.denoArgs.some((argument) => /^--(no-)?lock(=|$)/.test(argument));
+  const chosen = choosesLock(spec.denoArgs);
   const lock = chosen || spec.config === null ? null : lockFileOf(spec.config);
   if (lock === null) return;
   const theirs = readLock(lock);
@@ -48,7 +49,7 @@ export function prepareLock(spec: LaunchSpec): void {
   // Another lock is another file: the build that runs must be able to come back with its own.
   const copy = `${spec.socket}.${digest(text)}${SUFFIX}`;
   Deno.writeTextFileSync(copy, text);
-  spec.denoArgs.push(`--lock=${copy}`);
+  spec.denoArgs.push(`${LOCK_FLAG}${copy}`);
 }
 
 /**
@@ -60,9 +61,13 @@ export function removeOldLocks(spec: LaunchSpec): void {
   const folder = spec.socket.slice(0, spec.socket.lastIndexOf("/") + 1);
   for (const { name } of Deno.readDirSync(folder)) {
     const path = `${folder}${name}`;
-    if (!path.startsWith(`${spec.socket}.`) || !path.endsWith(SUFFIX)) continue;
-    if (!spec.denoArgs.includes(`--lock=${path}`)) Deno.removeSync(path);
+    if (isCopy(spec, path) && !spec.denoArgs.includes(`${LOCK_FLAG}${path}`)) Deno.removeSync(path);
   }
+}
+
+/** Is this the path of a copy that some build of this service used? */
+function isCopy(spec: LaunchSpec, path: string): boolean {
+  return path.startsWith(`${spec.socket}.`) && path.endsWith(SUFFIX);
 }
 
 /** FNV-1a of 32 bits: enough to tell a handful of files apart. */

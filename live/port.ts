@@ -114,14 +114,22 @@ export class Port {
     this.#server.close();
     this.connections.pause();
     this.connections.closeOwing();
-    for (const connection of [...this.#waiting, ...this.connections.takeDescriptors()]) end(connection);
+    for (const connection of [...this.#waiting, ...this.connections.takeDescriptors()]) {
+      endConnection(connection);
+    }
     this.#waiting = [];
     this.connections.resume();
     this.#listener[Symbol.dispose]();
   }
 }
 
-function end(connection: OwnedFd): void {
+/**
+ * Ends a connection that nobody goes on with: a duplicate that is still held would hide the close from the peer, and
+ * shutdown(2) tells it.
+ *
+ * @param connection the descriptor; closed here
+ */
+export function endConnection(connection: OwnedFd): void {
   using fd = connection;
   try {
     shutdownSocket(fd.fd, "both");

@@ -22,9 +22,9 @@ import { takeover } from "./takeover.ts";
  */
 export async function prepareUpdates(life: Lifecycle): Promise<void> {
   await life.updater();
-  if (takeover.self.spec !== null) removeOldLocks(takeover.self.spec);
   previewSegment(life);
   await life.running();
+  if (takeover.self.spec !== null) removeOldLocks(takeover.self.spec);
 }
 
 /** The envelope of that segment; its nonce is zero, so nobody can take it over. */

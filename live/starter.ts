@@ -27,6 +27,11 @@ export class Starter {
     const load = this.#load;
     this.#load = undefined;
     clearTimeout(this.#timer);
-    load?.().catch((error) => console.error(`heirloom: ${error instanceof Error ? error.message : error}`));
+    load?.().catch(reportLate);
   }
+}
+
+/** Says on stderr what failed where nobody waits for it. */
+export function reportLate(error: unknown): void {
+  console.error(`heirloom: ${error instanceof Error ? error.message : error}`);
 }

@@ -6,6 +6,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
+import { sampleRecord as controlRecord } from "../control/helpers_test.ts";
 import type { UpdateRecord } from "../control/types.ts";
 import { heirloomRoot } from "../testing/app_command.ts";
 import { tempDir } from "../testing/wait.ts";
@@ -58,23 +59,14 @@ export const BUILD = { path: "/srv/app.ts", version: "1.0.0", id: "0123456789ab"
 
 /** The record of an update that was committed. */
 export function sampleRecord(changes: Partial<UpdateRecord> = {}): UpdateRecord {
-  return {
-    id: "a1",
-    outcome: "committed",
-    reason: null,
+  return controlRecord({
     from: BUILD,
     to: { path: "/srv/v2.ts", version: "2.0.0", id: "ba9876543210" },
     generation: 3,
-    pid: 42,
     blackout_ms: 12.34,
     stall_ms: 13,
-    phases: [{ name: "loading", ms: 3 }],
-    files: 1,
-    fds: 2,
-    segment_bytes: 300,
-    dropped: [],
     ...changes,
-  };
+  });
 }
 
 /** How a command ended. */
