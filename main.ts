@@ -1,8 +1,8 @@
 /**
  * The command line: parse, dispatch, exit code. Nothing else.
  *
- * Exit codes: 0 done (an update: only committed); 1 refused or failed; 2 wrong usage; 3 no service at that socket; 4 no
- * verdict in time.
+ * Exit codes: 0 done (an update: only committed; a check: it would take over); 1 refused or failed; 2 wrong usage; 3 no
+ * service at that socket; 4 no answer or no verdict in time.
  *
  * @module
  */
@@ -10,6 +10,9 @@ import { EXIT, isCommandName, parseCommand, type ParsedCommand, usage, UsageErro
 
 /** Under `serve`, the boot module imports this module, and it is to behave as the main module. */
 const BOOTED = Symbol.for("heirloom.booted");
+
+/** Names of errors that leave open what the service does. */
+const NO_ANSWER = ["NoAnswerError", "BrokenConnectionError"];
 
 /**
  * Runs a command.
@@ -31,7 +34,7 @@ export async function main(args: readonly string[], booted = false): Promise<num
     const name = error instanceof Error ? error.name : "";
     console.error(`heirloom: ${error instanceof Error ? error.message : error}`);
     if (name === "NoServiceError") return EXIT.noService;
-    return name === "NoAnswerError" ? EXIT.noVerdict : EXIT.refused;
+    return NO_ANSWER.includes(name) ? EXIT.noVerdict : EXIT.refused;
   }
 }
 
@@ -61,6 +64,10 @@ async function dispatch(
     case "sessions":
     case "history":
       return await (await import("./service/status.ts")).query(command);
+    case "check":
+      return await (await import("./service/check.ts")).check(command);
+    case "rollback":
+      return await (await import("./service/rollback.ts")).rollback(command);
     case "upgrade":
       return await (await import("./service/upgrade.ts")).upgrade(command);
     case "inspect":

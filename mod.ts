@@ -73,6 +73,7 @@ export type { FetchHandler, RemoteAddress, ServeInfo } from "./live/http/fetch_b
 export type { Direction, Session } from "./luo/session.ts";
 export type { FileInfo } from "./luo/file_set.ts";
 export type {
+  CheckArgs,
   FileHandler,
   HandlerArgs,
   IncomingArgs,
@@ -82,12 +83,16 @@ export type {
 } from "./luo/handler.ts";
 export type {
   BuildInfo,
+  CheckReport,
   FileReport,
   Outcome,
   PhaseTime,
   ServiceState,
   SessionReport,
+  StateReport,
   StatusReport,
+  TokenReport,
+  TokenVerdict,
   UpdateRecord,
   UpgradeRequest,
 } from "./control/types.ts";

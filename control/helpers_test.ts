@@ -11,7 +11,7 @@ import { connect } from "node:net";
 import { getUid } from "../sys/mod.ts";
 import { tempDir } from "../testing/wait.ts";
 import { type ControlTarget, createControlServer } from "./server.ts";
-import type { StatusReport, UpdateRecord, UpgradeRequest } from "./types.ts";
+import type { CheckReport, CheckRequest, StatusReport, UpdateRecord, UpgradeRequest } from "./types.ts";
 
 const BUILD = { path: "/app.ts", version: "1.0.0", id: "0123456789ab" };
 
@@ -25,6 +25,7 @@ export function sampleRecord(changes: Partial<UpdateRecord> = {}): UpdateRecord 
     to: BUILD,
     generation: 1,
     pid: 42,
+    guardian: "off",
     blackout_ms: 12.5,
     stall_ms: null,
     phases: [{ name: "loading", ms: 3 }],
@@ -32,6 +33,23 @@ export function sampleRecord(changes: Partial<UpdateRecord> = {}): UpdateRecord 
     fds: 2,
     segment_bytes: 300,
     dropped: [],
+    warnings: [],
+    ...changes,
+  };
+}
+
+/** The report of a build that would take over everything. */
+export function sampleReport(changes: Partial<CheckReport> = {}): CheckReport {
+  return {
+    ok: true,
+    build: BUILD,
+    startup_ms: 231.4,
+    reason: null,
+    stderr: "",
+    tokens: [
+      { session: "web", token: "7", name: null, compatible: "memfd-v1", verdict: "ok", reason: null },
+    ],
+    states: [{ name: "seen", version: 1, verdict: "ok", reason: null }],
     ...changes,
   };
 }
@@ -54,6 +72,10 @@ export const SEGMENT = new Uint8Array([0x83, 0xff, 0x00, 0x80]);
 export class FakeTarget implements ControlTarget {
   /** Requests for an update, in the order of their arrival. */
   readonly requests: UpgradeRequest[] = [];
+  /** Requests for a check, in the order of their arrival. */
+  readonly checks: CheckRequest[] = [];
+  /** What the answer to a check is: a report, or an error. */
+  report: CheckReport | Error = sampleReport();
   /** What watches at this moment. */
   readonly watchers = new Set<(record: UpdateRecord) => void>();
   /** What the answer to an update is: an id, or an error. */
@@ -84,6 +106,11 @@ export class FakeTarget implements ControlTarget {
   upgrade(request: UpgradeRequest): Promise<string> {
     this.requests.push(request);
     return typeof this.answer === "string" ? Promise.resolve(this.answer) : Promise.reject(this.answer);
+  }
+
+  check(request: CheckRequest): Promise<CheckReport> {
+    this.checks.push(request);
+    return this.report instanceof Error ? Promise.reject(this.report) : Promise.resolve(this.report);
   }
 
   watch(listener: (record: UpdateRecord) => void): () => void {

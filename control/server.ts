@@ -4,14 +4,23 @@
  * Happy path: a request of the same user (or root) is answered from a {@linkcode ControlTarget}.
  *
  * Unhappy paths: another user's request is 403, an unknown path 404, a wrong method 405 with `Allow`, a body that is not
- * what the path takes 400, an update while one runs 409. Each is `{"error":{"code","message"}}`.
+ * what the path takes 400, an update or a check while an update runs 409. Each is `{"error":{"code","message"}}`. A build
+ * that would not take over is no error of the check: it is answered with 200 and `"ok":false`.
  *
  * @module
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 
+import { parseCheckRequest } from "./check_request.ts";
 import { peerUid } from "./peer.ts";
-import type { SessionReport, StatusReport, UpdateRecord, UpgradeRequest } from "./types.ts";
+import type {
+  CheckReport,
+  CheckRequest,
+  SessionReport,
+  StatusReport,
+  UpdateRecord,
+  UpgradeRequest,
+} from "./types.ts";
 import { parseUpgradeRequest } from "./upgrade_request.ts";
 
 /** What the server asks. */
@@ -28,6 +37,11 @@ export interface ControlTarget {
   segment(): Promise<Uint8Array>;
   /** Starts an update and gives its id. Throws errors with an errno name as `code`. */
   upgrade(request: UpgradeRequest): Promise<string>;
+  /**
+   * Checks whether a build would take over, and says so in every case in which that can be found out. Throws errors with
+   * an errno name as `code`.
+   */
+  check(request: CheckRequest): Promise<CheckReport>;
   /** Calls back at every phase of every update; returns what ends it. */
   watch(listener: (record: UpdateRecord) => void): () => void;
 }
@@ -77,6 +91,11 @@ async function answer(
     allow(request, "POST");
     const body = parseUpgradeRequest(await readBody(request));
     return send(response, 202, { id: await target.upgrade(body) });
+  }
+  if (path === "/v1/check") {
+    allow(request, "POST");
+    const body = parseCheckRequest(await readBody(request));
+    return send(response, 200, await target.check(body));
   }
   allow(request, "GET", "HEAD");
   if (path === "/v1/status") return send(response, 200, await target.status());

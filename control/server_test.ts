@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 
 import { getUid } from "../sys/mod.ts";
 import { waitFor } from "../testing/wait.ts";
-import { sampleRecord, SEGMENT, startBench, STATUS } from "./helpers_test.ts";
+import { sampleRecord, sampleReport, SEGMENT, startBench, STATUS } from "./helpers_test.ts";
 
 Deno.test("The control server answers each route with the target's document", async () => {
   await using bench = await startBench();
@@ -45,6 +45,46 @@ Deno.test("The control server starts an update and answers 202 with its id", asy
   assertEquals(await bench.json("POST", "/v1/upgrade", body), [202, { id: "b2" }]);
   assertEquals(await bench.json("POST", "/v1/upgrade"), [202, { id: "b2" }]);
   assertEquals(bench.target.requests, [{ build: "/next.ts", timeoutMs: 500, guardian: false }, {}]);
+});
+
+Deno.test("The control server hands a rollback and a later commit on", async () => {
+  await using bench = await startBench();
+  const body = '{"rollback":true,"commit_after_ms":250}';
+  assertEquals(await bench.json("POST", "/v1/upgrade", body), [202, { id: "b2" }]);
+  assertEquals(bench.target.requests, [{ rollback: true, commitAfterMs: 250 }]);
+  const [status] = await bench.json("POST", "/v1/upgrade", '{"rollback":true,"build":"/next.ts"}');
+  assertEquals([status, bench.target.requests.length], [400, 1]);
+});
+
+Deno.test("The control server checks a build and answers 200 with the report, whatever it says", async () => {
+  await using bench = await startBench();
+  const body = '{"build":"/next.ts","deno":"/deno","heirloom":"/h","timeout_ms":500}';
+  assertEquals(await bench.json("POST", "/v1/check", body), [200, sampleReport()]);
+  const bad = sampleReport({ ok: false, startup_ms: null, reason: "it hangs", stderr: "…\n", tokens: [] });
+  bench.target.report = bad;
+  assertEquals(await bench.json("POST", "/v1/check"), [200, bad]);
+  assertEquals(bench.target.checks, [
+    { build: "/next.ts", deno: "/deno", heirloom: "/h", timeoutMs: 500 },
+    {},
+  ]);
+  assertEquals(bench.target.requests, []);
+});
+
+Deno.test("The control server answers a check that cannot be made with the reason, and goes on", async () => {
+  await using bench = await startBench();
+  for (const body of ["{", "[]", '{"guardian":true}', '{"build":1}']) {
+    const [status, answer] = await bench.json("POST", "/v1/check", body);
+    assertEquals([status, (answer as { error: { code: string } }).error.code], [400, "EINVAL"], body);
+  }
+  assertEquals(bench.target.checks, []);
+  assertEquals((await bench.json("POST", "/v1/check", " ".repeat(64 * 1024 + 1)))[0], 413);
+  for (const [code, status] of [["EBUSY", 409], ["EOPNOTSUPP", 409], ["EINVAL", 400]] as const) {
+    bench.target.report = new UpdateRefused(code);
+    const message = `Cannot update: ${code}`;
+    assertEquals(await bench.json("POST", "/v1/check"), [status, { error: { code, message } }]);
+  }
+  bench.target.report = sampleReport();
+  assertEquals((await bench.json("POST", "/v1/check"))[0], 200);
 });
 
 Deno.test("The control server answers a bad body with 400 and asks the target nothing", async () => {
@@ -117,6 +157,8 @@ Deno.test("The control server answers a wrong method with 405 and Allow", async 
   const cases: [method: string, path: string, allow: string][] = [
     ["GET", "/v1/upgrade", "POST"],
     ["PUT", "/v1/upgrade", "POST"],
+    ["GET", "/v1/check", "POST"],
+    ["HEAD", "/v1/check?x=1", "POST"],
     ["POST", "/v1/status", "GET, HEAD"],
     ["DELETE", "/v1/history/a1", "GET, HEAD"],
     ["POST", "/v1/events", "GET, HEAD"],
@@ -124,9 +166,9 @@ Deno.test("The control server answers a wrong method with 405 and Allow", async 
   for (const [method, path, allow] of cases) {
     const { status, headers, text } = await bench.ask(method, path);
     assertEquals([status, headers.allow], [405, allow], `${method} ${path}`);
-    assertStringIncludes(text, `Cannot ${method} ${path}: allowed is ${allow}`);
+    if (method !== "HEAD") assertStringIncludes(text, `Cannot ${method} ${path}: allowed is ${allow}`);
   }
-  assertEquals(bench.target.requests, []);
+  assertEquals([bench.target.requests, bench.target.checks], [[], []]);
 });
 
 Deno.test("The control server answers a target that is no path with 400", async () => {

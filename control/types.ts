@@ -51,6 +51,11 @@ export interface UpdateRecord {
   generation: number;
   /** Process after the update. */
   pid: number;
+  /**
+   * What became of the guardian: `off`, there was none; `watched`, it released the new build at the commit; `died`, it
+   * ended before; `acted`, it brought the old build back.
+   */
+  guardian: "off" | "watched" | "died" | "acted";
   /** Milliseconds from the start of the freeze until the taps were open; null without a freeze. */
   blackout_ms: number | null;
   /** Milliseconds from the first moment at which something that arrived was left unread until the taps were open. */
@@ -65,6 +70,8 @@ export interface UpdateRecord {
   segment_bytes: number;
   /** Names that the new build did not claim. */
   dropped: string[];
+  /** What an operator should know although it did not keep the update from happening. */
+  warnings: string[];
 }
 
 /** A file of a session. */
@@ -122,4 +129,77 @@ export interface UpgradeRequest {
   timeoutMs?: number;
   /** Start a guardian? @default {true} */
   guardian?: boolean;
+  /** Milliseconds that the new build serves before the update is committed; less than the deadline. @default {0} */
+  commitAfterMs?: number;
+  /** To the previous build of the history? Then no build and no runtime is named. @default {false} */
+  rollback?: boolean;
+}
+
+/** What a new build would do with something that is handed over. */
+export type TokenVerdict =
+  /** It takes it as it is. */
+  | "ok"
+  /** It takes it and turns it into a newer or an older form. */
+  | "needs migration"
+  /** It cannot take it. */
+  | "unsupported"
+  /** It does not ask for it: it is dropped at the commit. */
+  | "unclaimed";
+
+/** What a new build would do with one preserved file. */
+export interface TokenReport {
+  /** Name of the session. */
+  session: string;
+  /** Decimal digits of the token. */
+  token: string;
+  /** The application's name for it, or null. */
+  name: string | null;
+  /** Its handler. */
+  compatible: string;
+  /** What would become of it. */
+  verdict: TokenVerdict;
+  /** Why, unless it is ok. */
+  reason: string | null;
+}
+
+/** What a new build would do with one saved state. */
+export interface StateReport {
+  /** Its name. */
+  name: string;
+  /** The version that is written now, or null where that is not known. */
+  version: number | null;
+  /** What would become of it. */
+  verdict: TokenVerdict;
+  /** Why, unless it is ok. */
+  reason: string | null;
+}
+
+/** Would a build take over? */
+export interface CheckReport {
+  /** Would it? */
+  ok: boolean;
+  /** The build that was checked. */
+  build: BuildInfo;
+  /** Milliseconds from the start of its process until it was ready; null when it was not. */
+  startup_ms: number | null;
+  /** Why it would not take over, in words; null when it would. */
+  reason: string | null;
+  /** The end of what it wrote to its standard error. */
+  stderr: string;
+  /** The preserved files, in the order of preservation. */
+  tokens: TokenReport[];
+  /** The saved states. */
+  states: StateReport[];
+}
+
+/** What a check can be asked for. */
+export interface CheckRequest {
+  /** Path of the build; the present one, resolved anew, if absent. */
+  build?: string;
+  /** Path of another runtime. */
+  deno?: string;
+  /** Directory of a newer Heirloom under the same application. */
+  heirloom?: string;
+  /** Milliseconds after which the build counts as one that hangs. @default {30000} */
+  timeoutMs?: number;
 }

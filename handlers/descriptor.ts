@@ -10,7 +10,7 @@ import type { CborValue } from "../kho/codec.ts";
 import type { Fields } from "../kho/abi/fields.ts";
 import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
-import { decodeRecord, encodeRecord } from "./record.ts";
+import { decodeRecord, encodeRecord, recordVersion } from "./record.ts";
 
 /** What distinguishes one kind of descriptor from another. */
 export interface DescriptorKind {
@@ -50,6 +50,15 @@ export function descriptorHandler(kind: DescriptorKind): FileHandler {
   const { getId } = kind;
   return {
     compatible: kind.compatible,
+    version: kind.version,
+    check(args) {
+      const bytes = args.kho.blob(args.serializedData);
+      const version = recordVersion(bytes, kind.compatible);
+      if (version >= 1 && version <= kind.version) {
+        decodeRecord(bytes, kind.compatible, kind.version).int("fd");
+      }
+      return version;
+    },
     canPreserve: ({ fd }) => kind.accepts(fd),
     preserve(args) {
       using undo = new DisposableStack();

@@ -39,8 +39,13 @@ export function pathState(fd: number, path: string = fdLink(fd)): PathState {
   return statAt(path.replace(/ \(deleted\)$/, "")) === null ? "unlinked" : "replaced";
 }
 
-/** Whatever keeps a path from being followed, it leads to nothing. */
-function statAt(path: string): Deno.FileInfo | null {
+/**
+ * What a path leads to. Whatever keeps it from being followed, it leads to nothing.
+ *
+ * @param path any path
+ * @returns what is known of the file, or null
+ */
+export function statAt(path: string): Deno.FileInfo | null {
   try {
     return Deno.statSync(path);
   } catch {

@@ -10,6 +10,7 @@ import { memfdHandler } from "./memfd.ts";
 import { streamHandler } from "./stream.ts";
 
 export type {
+  CheckArgs,
   FileHandler,
   HandlerArgs,
   HandlerRegistry,

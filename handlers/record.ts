@@ -16,6 +16,17 @@ export function encodeRecord(version: number, members: { [key: string]: CborValu
 }
 
 /**
+ * The version of a handler's record, whether it can be read or not.
+ *
+ * @param bytes the blob
+ * @param handler name of the handler, for messages
+ * @throws {HandoverError} `CORRUPT` when it is no such record
+ */
+export function recordVersion(bytes: Uint8Array, handler: string): number {
+  return open(bytes, handler).version;
+}
+
+/**
  * Decodes a handler's record.
  *
  * @param bytes the blob
@@ -25,11 +36,7 @@ export function encodeRecord(version: number, members: { [key: string]: CborValu
  * @throws {HandoverError} `UNKNOWN_VERSION` beyond that range, `CORRUPT` when it is no such record
  */
 export function decodeRecord(bytes: Uint8Array, handler: string, newest: number): Fields {
-  const value = decodeDocument(bytes, handler);
-  const [version, members] = Array.isArray(value) ? value : [];
-  if (typeof version !== "number") {
-    throw new HandoverError("CORRUPT", `Cannot read a record of ${handler}: it has no version`);
-  }
+  const { version, members } = open(bytes, handler);
   if (version < 1 || version > newest) {
     throw new HandoverError(
       "UNKNOWN_VERSION",
@@ -37,4 +44,13 @@ export function decodeRecord(bytes: Uint8Array, handler: string, newest: number)
     );
   }
   return new Fields(members, handler);
+}
+
+function open(bytes: Uint8Array, handler: string): { version: number; members: CborValue } {
+  const value = decodeDocument(bytes, handler);
+  const [version, members] = Array.isArray(value) ? value : [];
+  if (typeof version !== "number") {
+    throw new HandoverError("CORRUPT", `Cannot read a record of ${handler}: it has no version`);
+  }
+  return { version, members: members ?? null };
 }

@@ -153,4 +153,8 @@ function checkNumber(value: number, place: string, floats: boolean): void {
 
 function checkText(value: string, place: string): void {
   if (!value.isWellFormed()) throw new TypeError(`Cannot encode ${place}: the text has a lone surrogate`);
+  // Whoever decodes UTF-8 takes it away, and what is read would not be what was written.
+  if (value.startsWith("\ufeff")) {
+    throw new TypeError(`Cannot encode ${place}: the text begins with a byte order mark`);
+  }
 }

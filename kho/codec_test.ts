@@ -32,6 +32,7 @@ Deno.test("encodeCbor names the place of what it cannot write", () => {
   assertThrows(() => encodeCbor(1n << 64n), RangeError, "64 bits");
   assertThrows(() => encodeCbor(2 ** 53), TypeError, "safe integer");
   assertThrows(() => encodeCbor("\ud800"), TypeError, "surrogate");
+  assertThrows(() => encodeCbor("\ufeffx"), TypeError, "byte order mark");
   assertThrows(() => encodeCbor(NaN, { floats: true }), TypeError, "finite");
 });
 

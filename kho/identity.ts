@@ -49,6 +49,21 @@ export function verifyIdentity(record: FdRecord): void {
   }
 }
 
+/**
+ * Is a descriptor still the one that was recorded?
+ *
+ * @param record what is known of it
+ */
+export function isIntact(record: FdRecord): boolean {
+  try {
+    verifyIdentity(record);
+    return true;
+  } catch (error) {
+    if (error instanceof HandoverError) return false;
+    throw error;
+  }
+}
+
 function wrong(record: FdRecord, state: string): HandoverError {
   return new HandoverError("WRONG_DESCRIPTOR", `Cannot take over fd ${record.fd}: ${state}`);
 }

@@ -14,9 +14,9 @@
  */
 import { OwnedFd, setCloexec } from "../sys/mod.ts";
 import { type Announcement, HANDOVER_VARIABLE, parseAnnouncement, type Role } from "./abi/announcement.ts";
-import type { FdRecord, SegmentRecord } from "./abi/segment.ts";
+import type { FdRecord, FdRole, SegmentRecord } from "./abi/segment.ts";
 import { HandoverError } from "./errors.ts";
-import { verifyIdentity } from "./identity.ts";
+import { isIntact, verifyIdentity } from "./identity.ts";
 import { Journal } from "./journal.ts";
 import { readSegment, type Segment, verifyOrigin } from "./segment.ts";
 
@@ -40,6 +40,8 @@ export class IncomingKho {
   readonly journal: Journal | null;
   readonly #memory: OwnedFd;
   readonly #held = new Map<number, Held>();
+  #runtime: OwnedFd | null = null;
+  #guardian: OwnedFd | null = null;
   #committed = false;
 
   /**
@@ -55,6 +57,8 @@ export class IncomingKho {
     let journal: Journal | null = null;
     for (const { fd, kind } of segment.record.fds) {
       if (kind === "journal") journal = Journal.adopt(OwnedFd.adopt(fd));
+      if (kind === "runtime") this.#runtime = OwnedFd.adopt(fd);
+      if (kind === "guardian") this.#guardian = OwnedFd.adopt(fd);
       if (kind === "preserved") this.#held.set(fd, { owned: OwnedFd.adopt(fd), released: false });
     }
     this.journal = journal;
@@ -70,8 +74,20 @@ export class IncomingKho {
    * held here, may have been closed by the application since.
    */
   crossing(): number[] {
-    const there = this.record.fds.filter((record) => record.kind !== "inherited" || isThere(record));
+    const there = this.record.fds.filter((record) => record.kind !== "inherited" || isIntact(record));
     return [this.announcement.fd, ...there.map(({ fd }) => fd)];
+  }
+
+  /** The runtime of the build that can come back: open, so that it is there even when its file was replaced. */
+  get runtime(): number | null {
+    return this.#runtime?.fd ?? null;
+  }
+
+  /** Gives out the connection to the guardian, once; the caller's. Null where there is none. */
+  takeGuardian(): OwnedFd | null {
+    const guardian = this.#guardian;
+    this.#guardian = null;
+    return guardian;
   }
 
   /** Descriptors that were inherited at the cold start, without CLOEXEC. */
@@ -129,6 +145,8 @@ export class IncomingKho {
       if (held.released) this.#close(fd, held);
     }
     this.journal?.[Symbol.dispose]();
+    this.#runtime?.[Symbol.dispose]();
+    this.#guardian?.[Symbol.dispose]();
     this.#memory[Symbol.dispose]();
   }
 
@@ -154,8 +172,8 @@ export async function takeOver(): Promise<IncomingKho | null> {
   for (const descriptor of record.fds) {
     if (descriptor.kind === "preserved") verifyIdentity(descriptor);
   }
-  // A journal that is not there costs the phase times, never the boot.
-  const fds = record.fds.filter((descriptor) => descriptor.kind !== "journal" || isThere(descriptor));
+  // A journal that is not there costs the phase times, never the boot; a guardian that acted has closed its own end.
+  const fds = record.fds.filter((descriptor) => !OPTIONAL.includes(descriptor.kind) || isIntact(descriptor));
   setCloexec(announcement.fd, true);
   for (const { fd, kind } of fds) {
     if (kind !== "inherited") setCloexec(fd, true);
@@ -163,16 +181,8 @@ export async function takeOver(): Promise<IncomingKho | null> {
   return new IncomingKho({ record: { ...record, fds }, bytes }, announcement);
 }
 
-/** Is a descriptor still the one that was recorded? */
-function isThere(record: FdRecord): boolean {
-  try {
-    verifyIdentity(record);
-    return true;
-  } catch (error) {
-    if (error instanceof HandoverError) return false;
-    throw error;
-  }
-}
+/** What a boot can do without. */
+const OPTIONAL: readonly FdRole[] = ["journal", "runtime", "guardian"];
 
 function missing(action: string): HandoverError {
   return new HandoverError("NOT_THERE", `Cannot ${action}: the handover does not hold it`);

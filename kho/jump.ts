@@ -17,6 +17,7 @@ import {
   closeOnExecFrom,
   currentDirectory,
   execve,
+  fstat,
   getCloexec,
   getLimit,
   type LimitName,
@@ -38,6 +39,8 @@ export interface JumpPlan {
   announcement: Announcement;
   /** Descriptors that cross, the segment among them; 0 to 2 always do. */
   crossing: readonly number[];
+  /** The runtime of the build, held open since it was there: its file may have been replaced. Null to go by its path. */
+  runtime?: number | null;
 }
 
 /**
@@ -67,7 +70,7 @@ export function jump(plan: JumpPlan): never {
     undo.defer(() => setLimit(name as LimitName, before));
   }
 
-  const inheritable = listFds().filter((fd) => fd > 2 && !isCloexec(fd));
+  const inheritable = openFds().filter((fd) => fd > 2 && !isCloexec(fd));
   closeOnExecFrom(3);
   undo.defer(() => inheritable.forEach((fd) => setCloexec(fd, false)));
   for (const fd of plan.crossing) {
@@ -76,7 +79,38 @@ export function jump(plan: JumpPlan): never {
   }
 
   const announcement = new TextEncoder().encode(formatAnnouncement(plan.announcement));
-  execve(image.exec, image.argv, [...image.env, announcement]);
+  execve(runtimePath(image.exec, plan.runtime ?? null), image.argv, [...image.env, announcement]);
+}
+
+/**
+ * The path to start a runtime by.
+ *
+ * @param path where it was
+ * @param fd the runtime, held open since, or null
+ * @param pid the process that holds it, if another one is to start it
+ * @returns the path while it leads to the same file, or else the open file itself, which the kernel executes although it
+ * has no name any more (proc(5), `/proc/PID/fd`)
+ */
+export function runtimePath(path: string, fd: number | null, pid?: number): string {
+  if (fd === null) return path;
+  const { dev, ino } = fstat(fd);
+  try {
+    const found = Deno.statSync(path);
+    if (BigInt(found.dev) === dev && BigInt(found.ino ?? 0) === ino) return path;
+  } catch {
+    // It is gone.
+  }
+  return `/proc/${pid ?? "self"}/fd/${fd}`;
+}
+
+/** Whoever has no descriptor left to look with can jump all the same: the list only serves the undoing. */
+function openFds(): number[] {
+  try {
+    return listFds();
+  } catch (error) {
+    if (error instanceof SysError && (error.code === "EMFILE" || error.code === "ENFILE")) return [];
+    throw error;
+  }
 }
 
 /** A descriptor that another thread closed in the meantime needs nothing. */

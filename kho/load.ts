@@ -63,7 +63,7 @@ export async function loadGraph(target: LoadTarget, signal?: AbortSignal): Promi
   const { code, stdout, stderr } = await ask(target, ["info", "--json"], [target.entry], signal);
   if (code !== 0) {
     throw new Error(
-      `Cannot load ${target.entry}: ${target.exec} info: ${lastLine(stderr) || `exit ${code}`}`,
+      `Cannot load ${target.entry}: ${target.exec} info: ${messageIn(stderr) || `exit ${code}`}`,
     );
   }
   const info = JSON.parse(new TextDecoder().decode(stdout)) as Info;
@@ -100,8 +100,13 @@ async function ask(
   roots: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<Deno.CommandOutput> {
+  const flags = resolutionFlags(target.argv, target.entry);
+  // These subcommands look for a configuration in the working directory, `deno run` beside the main module (2.9.6).
+  if (!flags.some((flag) => NAMES_CONFIG.test(flag))) {
+    flags.push(...(target.config === null ? ["--no-config"] : ["--config", target.config]));
+  }
   const command = new Deno.Command(target.exec, {
-    args: [...subcommand, "--no-lock", ...resolutionFlags(target.argv, target.entry), ...roots],
+    args: [...subcommand, "--no-lock", ...flags, ...roots.map(fileUrl)],
     cwd: target.cwd,
     env: { NO_COLOR: "1" },
     stdin: "null",
@@ -112,10 +117,17 @@ async function ask(
   return await command.output();
 }
 
+/** Other than `deno run`, these subcommands take `%`, `#` and `?` in a path for parts of a URL (2.9.6). */
+function fileUrl(path: string): string {
+  return `file://${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
 /** Flags of `deno run` that decide how imports are resolved, with and without a value of their own. */
 const WITH_VALUE = ["--config", "-c", "--import-map"];
 const WITHOUT_VALUE =
   /^(--no-config|--no-npm|--no-remote|--(config|import-map|node-modules-dir|unstable[a-z-]*)(=.*)?)$/;
+
+const NAMES_CONFIG = /^(-c|--config|--import-map|--no-config)(=|$)/;
 
 /**
  * Those arguments of a program that decide how its imports are resolved.
@@ -141,10 +153,17 @@ async function fingerprintOf(modules: string[], target: LoadTarget): Promise<str
   const files = target.config === null ? modules : [...modules, target.config];
   const lines: string[] = [];
   for (const file of files) {
-    const name = file.startsWith(base) ? file.slice(base.length) : file;
+    const name = nameIn(base, file);
     lines.push(`${await digestOf(file)}  ${name}\n`);
   }
   return await sha256(new TextEncoder().encode(lines.sort().join("")));
+}
+
+/** Elsewhere than in the folder of the entry the last name counts, in packages what follows the last of them. */
+function nameIn(base: string, file: string): string {
+  const packages = file.lastIndexOf("/node_modules/");
+  if (packages >= 0) return file.slice(packages);
+  return file.slice(file.startsWith(base) ? base.length : file.lastIndexOf("/"));
 }
 
 async function digestOf(file: string): Promise<string> {
@@ -184,8 +203,10 @@ function firstLines(error: string, specifier: string): string {
   return message.includes(place) ? message : `${message} (${place.replace("file://", "")})`;
 }
 
-function lastLine(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes).trim().split("\n").at(-1) ?? "";
+/** Below the message there may be its causes, and a backtrace. */
+function messageIn(bytes: Uint8Array): string {
+  const lines = new TextDecoder().decode(bytes).trim().split("\n");
+  return lines.find((line) => line.startsWith("error: "))?.slice("error: ".length) ?? lines.at(-1) ?? "";
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -10,6 +10,7 @@
  */
 import type { UpgradeRequest } from "../control/types.ts";
 import { Journal } from "../kho/journal.ts";
+import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
 import { isOpenFd } from "../sys/mod.ts";
 import { commitHandover, takeover } from "./takeover.ts";
@@ -18,11 +19,12 @@ import { commitHandover, takeover } from "./takeover.ts";
  * Freezes all outgoing sessions and replaces the running image.
  *
  * @param request which build; the present one, resolved anew, if absent
- * @throws {LuoError} what a handler answered to the freeze
+ * @throws {LuoError} what a handler answered to the freeze; `EBUSY` in the check of a build
  * @throws {SysError} what `execve` answered; in every case nothing has changed
  * @throws {Error} a build that cannot be used
  */
 export async function reboot(request: Pick<UpgradeRequest, "build" | "deno"> = {}): Promise<never> {
+  if (takeover.check !== null) throw new LuoError("EBUSY", "Cannot reboot: this is the check of a build");
   const [{ buildSegment }, { resolveBuild }, luo] = await Promise.all([
     import("../kho/segment_build.ts"),
     import("./resolve.ts"),
@@ -45,7 +47,7 @@ export async function reboot(request: Pick<UpgradeRequest, "build" | "deno"> = {
  * Commits the update that brought this image up: the previous build cannot come back any more. Does nothing on a cold
  * start. An application that uses `open()` calls its `ready()` instead.
  */
-// deno-lint-ignore require-await -- a failure has to be a rejection, as it will be once the commit waits for others
 export async function ready(): Promise<void> {
+  if (takeover.check !== null) return await takeover.check.report(null, null);
   commitHandover();
 }

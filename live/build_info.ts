@@ -7,7 +7,12 @@ import type { BuildInfo } from "../control/types.ts";
 import type { ImageRecord } from "../kho/abi/image.ts";
 import type { LaunchSpec } from "./launch.ts";
 
-/** What `status` shows of a build. */
+/**
+ * What `status` shows of a build.
+ *
+ * @param image the build
+ * @param spec how it is launched, or null
+ */
 export function buildInfoOf(image: ImageRecord, spec: LaunchSpec | null): BuildInfo {
   const path = spec?.mode === "serve" && image.entry.endsWith("/main.ts")
     ? image.entry.slice(0, -"/main.ts".length)

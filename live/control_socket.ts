@@ -64,3 +64,27 @@ export function prepareFolder(path: string): void {
     );
   }
 }
+
+let crossing = false;
+
+/** Says that the socket is on its way to the next image, or not any more: who ends now does not end the service. */
+export function keepSocket(on: boolean): void {
+  crossing = on;
+}
+
+/**
+ * A service that ends leaves no socket behind; one that is killed does, and the next start replaces it.
+ *
+ * @param path where it lies
+ * @param isOnProbation is there a previous build that would come back and need it?
+ */
+export function removeAtExit(path: string, isOnProbation: () => boolean): void {
+  globalThis.addEventListener("unload", () => {
+    if (crossing || isOnProbation()) return;
+    try {
+      Deno.removeSync(path);
+    } catch {
+      // Somebody removed it already.
+    }
+  });
+}

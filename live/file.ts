@@ -10,8 +10,11 @@
  *
  * @module
  */
-import { type PathState, pathState } from "../handlers/file.ts";
+import { type PathState, pathState, statAt } from "../handlers/file.ts";
 import { openFile, type OwnedFd, read, seek, sync, truncate, type Whence, writeAll } from "../sys/mod.ts";
+
+/** Takes what is written and gives nothing. */
+const NOWHERE = "/dev/null";
 
 /** How a file is opened when it was not handed over. */
 export interface LiveFileOptions {
@@ -123,6 +126,18 @@ export class LiveFile {
     this.#swap(null);
     this.#file[Symbol.dispose]();
   }
+}
+
+/**
+ * What is opened instead of a file when a build is checked: the file itself for reading, `/dev/null` for everything else.
+ *
+ * @param path the path that was asked for
+ * @param options how it would be opened
+ * @param handed was it handed over? Then it may be gone by now, and will be taken back all the same
+ */
+export function checkedPath(path: string, options: LiveFileOptions, handed: boolean): string {
+  const writes = options.write || options.append || options.create || options.truncate;
+  return writes || (handed && statAt(path) === null) ? NOWHERE : path;
 }
 
 /**

@@ -9,9 +9,14 @@ import type { PendingUpdate } from "./pending.ts";
 const BUILD = { path: "/a.ts", version: null, id: null };
 const PENDING: PendingUpdate = {
   id: "p",
-  from: { info: BUILD, fingerprint: null, name: "/a.ts", execName: null },
-  to: { info: BUILD, fingerprint: null, name: "/b.ts", execName: null },
+  from: { info: BUILD, fingerprint: null, name: "/a.ts", execName: null, snapshot: null },
+  to: { info: BUILD, fingerprint: null, name: "/b.ts", execName: null, snapshot: null },
   deadline: "5",
+  commitAfterMs: 0,
+  previous: null,
+  guardian: null,
+  lastWords: null,
+  warnings: [],
 };
 
 function record(id: string): UpdateRecord {
@@ -23,6 +28,7 @@ function record(id: string): UpdateRecord {
     to: BUILD,
     generation: 1,
     pid: 1,
+    guardian: "off",
     blackout_ms: 0.5,
     stall_ms: null,
     phases: [{ name: "loading", ms: 1 }],
@@ -30,6 +36,7 @@ function record(id: string): UpdateRecord {
     fds: 0,
     segment_bytes: 0,
     dropped: ["x"],
+    warnings: [],
   };
 }
 

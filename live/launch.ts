@@ -8,8 +8,6 @@
  *
  * @module
  */
-import { commandLine } from "../sys/mod.ts";
-
 /** How an application was started. */
 export interface LaunchSpec {
   /** `run`: an application; `serve`: the built-in service, whose build is a Heirloom tree. */
@@ -35,6 +33,11 @@ export interface LaunchSpec {
   /** Signal mask of the start, in hexadecimal: the launcher blocks signals until the application can listen for them. */
   sigmask: string;
 }
+
+/** What a jump adds to the arguments of the runtime. */
+export const CACHED_ONLY = "--cached-only";
+
+const CONFIGS: readonly string[] = ["deno.json", "deno.jsonc"];
 
 const CONFIG_FLAGS = ["--config", "-c", "--no-config", "--import-map"];
 const LOCK_FLAGS = ["--lock", "--no-lock"];
@@ -103,13 +106,43 @@ export function lockFileOf(config: string): string | null {
  * @returns the path of a `deno.json` or `deno.jsonc` in its folder or one above it, or null
  */
 export function nearestConfig(path: string): string | null {
+  return nearest(path, CONFIGS);
+}
+
+function nearest(path: string, names: readonly string[]): string | null {
   for (let folder = path; folder !== "";) {
     folder = folder.slice(0, folder.lastIndexOf("/"));
-    for (const name of ["deno.json", "deno.jsonc"]) {
+    for (const name of names) {
       if (exists(`${folder}/${name}`)) return `${folder}/${name}`;
     }
   }
   return null;
+}
+
+/**
+ * The files from which the runtime learns how to run a module, besides the module itself.
+ *
+ * @param path the module, or a folder with a slash at its end
+ * @returns the paths of those that are there, in its folder or the nearest above it, with the import map and the members
+ * of a workspace that a configuration names
+ */
+export function configFiles(path: string): string[] {
+  return [CONFIGS, ["package.json"], ["deno.lock"]].flatMap((names) => {
+    const found = nearest(path, names);
+    return found === null ? [] : [found, ...(names === CONFIGS ? namedBy(found) : [])];
+  });
+}
+
+/** One broken configuration of a member keeps the whole workspace from starting, imported or not. */
+function namedBy(config: string): string[] {
+  const folder = config.slice(0, config.lastIndexOf("/"));
+  const { importMap, workspace } = readConfig(config) as { importMap?: unknown; workspace?: unknown };
+  const members = Array.isArray(workspace) ? workspace : (workspace as { members?: unknown })?.members ?? [];
+  const names = Array.isArray(members) ? members.filter((name) => typeof name === "string") : [];
+  const paths = names.flatMap((name) => [...CONFIGS, "package.json"].map((file) => `${name}/${file}`));
+  if (typeof importMap === "string") paths.push(importMap);
+  return paths.map((name) => name.startsWith("/") ? name : `${folder}/${name.replace(/^\.\//, "")}`)
+    .filter(exists);
 }
 
 /** The version that a configuration file states, or null. */
@@ -122,11 +155,13 @@ export function versionOf(config: string | null): string | null {
 /**
  * The arguments of this process after the runtime's, for a process that was started by hand.
  *
+ * @param argv the arguments, the runtime's name first
  * @param main path of the main module
- * @returns the index of the entry module in {@linkcode commandLine}, or -1
+ * @param cwd where relative paths begin
+ * @returns the index of the entry module, or -1
  */
-export function entryIndex(main: string, cwd: string): number {
-  return commandLine().findIndex((argument, index) => {
+export function entryIndex(argv: readonly string[], main: string, cwd: string): number {
+  return argv.findIndex((argument, index) => {
     if (index === 0 || argument.startsWith("-")) return false;
     const path = argument.startsWith("file://") ? decodeURIComponent(new URL(argument).pathname) : argument;
     return normalize(path.startsWith("/") ? path : `${cwd}/${path}`) === normalize(main);

@@ -126,8 +126,10 @@ Deno.test("entryIndex() finds the entry module however it is written, and not am
   await Deno.writeTextFile(
     `${folder}/app.ts`,
     `import { entryIndex } from "${moduleUrl("launch.ts")}";
+import { commandLine } from "${moduleUrl("../sys/mod.ts")}";
 const main = decodeURIComponent(new URL(Deno.mainModule).pathname);
-console.log(entryIndex(main, Deno.cwd()), entryIndex(main + "x", Deno.cwd()));
+const [argv, cwd] = [commandLine(), Deno.cwd()];
+console.log(entryIndex(argv, main, cwd), entryIndex(argv, main + "x", cwd));
 `,
   );
   const url = `file://${folder.split("/").map(encodeURIComponent).join("/")}/app.ts`;

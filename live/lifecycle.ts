@@ -11,34 +11,34 @@
  * @module
  */
 import type {
-  BuildInfo,
+  CheckReport,
   ServiceState,
   SessionReport,
   StatusReport,
   UpdateRecord,
   UpgradeRequest,
 } from "../control/types.ts";
+import { END_EVENT } from "../kho/abi/journal.ts";
 import { LIVE_SUBTREE } from "../kho/abi/live.ts";
-import type { IncomingKho } from "../kho/incoming.ts";
 import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
 import type { Session } from "../luo/session.ts";
 import { getPid, monotonicNs } from "../sys/mod.ts";
-import { buildInfoOf } from "./build_info.ts";
+import { Commit } from "./commit.ts";
 import { History } from "./history.ts";
-import { endConnections, LIVE_SESSION, readNames, retrieveLive } from "./handed_session.ts";
+import { LIVE_SESSION, readNames, retrieveLive } from "./handed_session.ts";
 import { Hooks } from "./hooks.ts";
+import { OwnBuild } from "./own_build.ts";
 import type { Port } from "./port.ts";
-import { END_EVENT } from "./record.ts";
 import { Resources } from "./resources.ts";
 import { reportSessions } from "./session_report.ts";
 import type { SharedSegment } from "./segment.ts";
-import type { Self } from "./self.ts";
 import { reportLate, Starter } from "./starter.ts";
 import { States } from "./states.ts";
-import { commitHandover, takeover } from "./takeover.ts";
-import type { UpdateHost, Updater } from "./update.ts";
-import { rememberUpdate } from "./verdict.ts";
+import { takeover } from "./takeover.ts";
+import type { ResolvedBuild } from "./resolve.ts";
+import type { UpdateHost } from "./update_host.ts";
+import type { Updater } from "./update.ts";
 
 /** Milliseconds that clients who have waited for an update get before everything else. */
 const ANSWER_FIRST_MS = 15;
@@ -55,6 +55,8 @@ export class Lifecycle implements UpdateHost {
   readonly resources: Resources;
   readonly states: States;
   readonly quiesceTimeoutMs: number;
+  readonly socket: string | null;
+  readonly build: OwnBuild;
   readonly count: bigint = takeover.incoming?.record.metadata.count ?? 0n;
   readonly #incoming: Session | null;
   readonly #outgoing: Session | null;
@@ -65,22 +67,31 @@ export class Lifecycle implements UpdateHost {
   readonly control: Starter = new Starter();
   readonly #preparation = new Starter();
   #unfinished: (() => void) | undefined;
+  #tapsOpen = false;
+  #remembered: Promise<void> | undefined;
+  #committing: Promise<void> | null = null;
   #updater: Promise<Updater> | undefined;
   #loaded: Updater | undefined;
 
   /**
    * @param device the open device, or null where live update is off
    * @param quiesceTimeoutMs how long quiescing may take, in milliseconds
+   * @param socket path of the control socket, or null
    */
-  constructor(device: Device | null, quiesceTimeoutMs: number) {
+  constructor(device: Device | null, quiesceTimeoutMs: number, socket: string | null = null) {
     this.device = device;
     this.quiesceTimeoutMs = quiesceTimeoutMs;
+    this.socket = socket;
+    this.build = new OwnBuild(socket);
     takeover.incoming?.journal?.append("retrieving");
+    takeover.fault?.("retrieving");
     this.#incoming = device === null ? null : retrieveLive(device);
-    this.#outgoing = device?.createSession(LIVE_SESSION) ?? null;
-    const names = this.#incoming === null ? [] : readNames(this.#incoming);
+    const { check } = takeover;
+    this.#outgoing = check !== null ? null : device?.createSession(LIVE_SESSION) ?? null;
+    const names = check?.names ?? (this.#incoming === null ? [] : readNames(this.#incoming));
     this.resources = new Resources(this.#incoming, names, this.#outgoing);
-    this.states = new States(device === null ? null : takeover.incoming?.subtree(LIVE_SUBTREE) ?? null);
+    const saved = check?.saved ?? takeover.incoming?.subtree(LIVE_SUBTREE) ?? null;
+    this.states = new States(device === null ? null : saved);
   }
 
   /** What the service is doing. */
@@ -109,7 +120,8 @@ export class Lifecycle implements UpdateHost {
   /** Adds a server; its tap opens when the application is ready. */
   addPort(port: Port): void {
     this.#ports.push(port);
-    if (this.isReady) port.open();
+    // Before the commit as well: with a time for it, what comes late must not wait until then.
+    if (this.#tapsOpen) port.open();
   }
 
   /** Adds a segment; it grows to what was asked for when the application is ready. */
@@ -125,26 +137,54 @@ export class Lifecycle implements UpdateHost {
   }
 
   /**
-   * Makes the application ready; in a new build, commits the update.
+   * Makes the application ready; in a new build, commits the update, or begins the healthy time before the commit.
    *
+   * @returns resolves at the commit
    * @throws {LuoError} `EBUSY` when a handler is not done: nothing changed
    */
-  ready(): void {
+  async ready(): Promise<void> {
     if (this.isReady) return;
-    const { incoming } = takeover;
-    const committed = incoming === null || this.device === null ? null : this.#commit(incoming);
-    if (committed === null) this.#openTaps();
+    if (this.#committing !== null) return await this.#committing;
+    const { incoming, pending } = takeover;
+    if (incoming === null || this.device === null) {
+      this.#openTaps();
+      return this.#serve(null);
+    }
+    const { device, resources, states } = this;
+    const commit = new Commit({ incoming, device, session: this.#incoming, resources, states });
+    incoming.journal?.append("probation");
+    takeover.fault?.("probation");
+    commit.check();
+    const healthyMs = incoming.role === "update" ? pending?.commitAfterMs ?? 0 : 0;
+    if (healthyMs === 0) {
+      commit.run();
+      this.#openTaps();
+      incoming.journal?.append(END_EVENT);
+      return this.#serve(commit);
+    }
+    this.#openTaps();
+    incoming.journal?.append(END_EVENT);
+    this.#committing = new Promise((resolve) => setTimeout(resolve, healthyMs)).then(() => {
+      this.#committing = null;
+      commit.run();
+      this.#serve(commit);
+    });
+    await this.#committing;
+  }
+
+  /** The application serves; in a new build the update is committed. */
+  #serve(commit: Commit | null): void {
     this.#state = "serving";
     for (const segment of this.#segments) segment.settle();
     this.resources.forgetUnclaimed();
     this.states.forgetUnclaimed();
     this.#unfinished = () => {
-      committed?.();
+      this.#remembered = commit?.late(this.history, this.generation());
       this.control.start();
       this.resources.start();
     };
     // After an update, clients have waited: what they do not wait for comes after their answers.
-    if (committed === null) this.finishReady();
+    if (commit === null) this.finishReady();
     else setTimeout(() => this.finishReady(), ANSWER_FIRST_MS);
     if (this.device === null) return;
     this.#preparation.schedule(SETTLE_MS, async () => (await import("./preview.ts")).prepareUpdates(this));
@@ -187,12 +227,19 @@ export class Lifecycle implements UpdateHost {
   async upgrade(request: UpgradeRequest): Promise<{ id: string; refused: Promise<UpdateRecord> }> {
     if (this.device === null) throw new LuoError("EOPNOTSUPP", "Cannot update: live update is off");
     if (this.#state === "starting" || this.#state === "probation") {
-      throw new LuoError("EBUSY", `Cannot update: the service is ${this.#state}: it has not called ready()`);
+      const state = this.#committing === null
+        ? "it has not called ready()"
+        : "its last update is on probation";
+      throw new LuoError("EBUSY", `Cannot update: the service is ${this.#state}: ${state}`);
     }
     if (this.#state === "stopping") throw new LuoError("EBUSY", "Cannot update: the service is stopping");
     this.finishReady();
+    // The next image is to know of this update too.
+    await this.#remembered;
     const updater = await this.updater();
-    return updater.start(request);
+    const started = updater.start(request);
+    (await import("./checks.ts")).endChecks();
+    return started;
   }
 
   updating(on: boolean): void {
@@ -210,28 +257,20 @@ export class Lifecycle implements UpdateHost {
     this.device?.[Symbol.dispose]();
   }
 
-  async running(): Promise<Self> {
-    const { self } = takeover;
-    if (self.image.fingerprint === null) {
-      const { loadGraph } = await import("../kho/load.ts");
-      self.image.fingerprint = (await loadGraph(self.image)).fingerprint;
-    }
-    return self;
-  }
-
-  info(): BuildInfo {
-    return buildInfoOf(takeover.self.image, takeover.self.spec);
+  async check(resolved: ResolvedBuild, signal: AbortSignal): Promise<CheckReport> {
+    const { checkBuild } = await import("./preflight.ts");
+    return await checkBuild(this, resolved, signal);
   }
 
   /** What `status` shows. */
   async status(): Promise<StatusReport> {
     this.finishReady();
-    await this.running().catch(reportLate);
+    await this.build.running().catch(reportLate);
     return {
       pid: getPid(),
       generation: this.generation(),
       state: this.#state,
-      build: this.info(),
+      build: this.build.info(),
       uptime_ms: Math.round(Number(monotonicNs() - this.history.started) / 1e6),
       sessions: this.sessions(),
       last_update: this.history.last(),
@@ -249,42 +288,7 @@ export class Lifecycle implements UpdateHost {
   }
 
   #openTaps(): void {
+    this.#tapsOpen = true;
     for (const port of this.#ports) port.open();
-  }
-
-  /**
-   * Commits the update and opens the taps.
-   *
-   * @returns what is left to do once clients have been answered
-   */
-  #commit(incoming: IncomingKho): () => void {
-    incoming.journal?.append("probation");
-    const session = this.#incoming;
-    const blocker = session?.blocker() ?? null;
-    if (blocker !== null) {
-      throw new LuoError(
-        "EBUSY",
-        `Cannot commit: handler "${blocker.compatible}" is not done with token ${blocker.token}`,
-      );
-    }
-    const unclaimed = this.resources.unclaimed();
-    const dropped = [
-      ...unclaimed.filter(({ kind }) => kind !== "connection").map(({ name }) => name),
-      ...this.states.unclaimed(),
-    ];
-    const files = this.device?.sessions().filter(({ direction }) => direction === "incoming")
-      .reduce((sum, incoming) => sum + incoming.files().length, 0) ?? 0;
-    incoming.journal?.append("committed");
-    takeover.probation?.disarm();
-    if (session !== null) {
-      endConnections(session, unclaimed);
-      session[Symbol.dispose]();
-    }
-    this.#openTaps();
-    incoming.journal?.append(END_EVENT);
-    return () => {
-      rememberUpdate(this.history, incoming, { files, dropped, generation: this.generation() });
-      commitHandover();
-    };
   }
 }

@@ -15,18 +15,18 @@ import type { Server as NetServer } from "node:net";
 import type { StatusReport, UpdateRecord, UpgradeRequest } from "../control/types.ts";
 import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
-import { createMemfd, getsockname, type OwnedFd } from "../sys/mod.ts";
-import { listenAt, satisfies, type ServerAddress, serverAddressOf, socketAddressOf } from "./address.ts";
-import { LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
+import { createMemfd, type OwnedFd } from "../sys/mod.ts";
+import { type ServerAddress, serverAddressOf } from "./address.ts";
+import { checkedPath, LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
 import type { HookListeners } from "./hooks.ts";
 import { Conversations } from "./http/conversations.ts";
 import { type FetchHandler, requestListener } from "./http/fetch_bridge.ts";
 import { RawConnections } from "./http/raw_connections.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { type CarryOptions, Port, type ServerHandle } from "./port.ts";
-import type { ResourceKind } from "./resources.ts";
 import { type SegmentOptions, SharedSegment } from "./segment.ts";
 import type { StateOptions } from "./states.ts";
+import { take, takeListener } from "./take.ts";
 import { takeover } from "./takeover.ts";
 
 /** An application under live update. */
@@ -46,7 +46,7 @@ export class Live {
 
   /** Is this only the check of a build, which must not touch anything real? */
   get checking(): boolean {
-    return false;
+    return takeover.check !== null;
   }
 
   /**
@@ -71,7 +71,7 @@ export class Live {
    * @throws {LuoError} `EEXIST` name in use or of another kind, `ENOENT` no handler carries such a descriptor, `EINVAL`
    */
   async inherit(name: string, create: () => OwnedFd | Promise<OwnedFd>): Promise<OwnedFd> {
-    return await this.#take(name, "descriptor", create);
+    return await take(this.#life.resources, name, "descriptor", create);
   }
 
   /**
@@ -88,7 +88,8 @@ export class Live {
     if (!Number.isSafeInteger(size) || size < 1) {
       throw new RangeError(`Cannot take segment "${name}": size ${size} is no positive integer`);
     }
-    const memory = await this.#take(name, "segment", () => createMemfd(`heirloom:${name}`, { size }));
+    const create = (): OwnedFd => createMemfd(`heirloom:${name}`, { size });
+    const memory = await take(this.#life.resources, name, "segment", create, create);
     using undo = new DisposableStack();
     undo.use(memory);
     undo.defer(() => this.#life.resources.drop(name));
@@ -111,10 +112,20 @@ export class Live {
    * @throws {SysError} what open(2) answers
    */
   async file(name: string, path: string, options: LiveFileOptions = {}): Promise<LiveFile> {
-    const file = await this.#take(name, "file", () => openLiveFile(path, options));
-    return new LiveFile(name, path, options, file, (fd) => {
+    let shown = path;
+    const file = await take(
+      this.#life.resources,
+      name,
+      "file",
+      () => openLiveFile(path, options),
+      (handed) => {
+        shown = checkedPath(path, options, handed);
+        return openLiveFile(shown, options);
+      },
+    );
+    return new LiveFile(name, shown, options, file, (fd) => {
       this.#life.resources.drop(name);
-      if (fd !== null) this.#life.resources.add(name, "file", fd);
+      if (fd !== null && !this.checking) this.#life.resources.add(name, "file", fd);
     });
   }
 
@@ -128,7 +139,8 @@ export class Live {
    * @throws whatever `load` throws
    */
   state(name: string, options: StateOptions): void {
-    this.#life.states.add(name, options);
+    if (takeover.check !== null) takeover.check.state(this.#life.states, name, options);
+    else this.#life.states.add(name, options);
   }
 
   /**
@@ -178,7 +190,11 @@ export class Live {
     }
     if (server.listening) throw new LuoError("EINVAL", `Cannot carry server "${name}": it listens already`);
     this.#carried.add(server);
-    const listener = await this.#listener(name, address);
+    const listener = await takeListener(this.#life.resources, name, address);
+    if (this.checking) {
+      listener[Symbol.dispose]();
+      return { address, connections: 0 };
+    }
     const connections = server instanceof HttpServer ? new Conversations(server) : new RawConnections(server);
     const handed = this.#life.resources.claimConnections(name).map(({ name, fd }) => {
       // They are taken along under new names by the next update, so these names end here.
@@ -207,7 +223,9 @@ export class Live {
    */
   keep(name: string): boolean {
     const resource = this.#life.resources.keep(name);
+    const version = this.#life.states.versionOf(name);
     const state = this.#life.states.keep(name);
+    if (state) takeover.check?.kept(name, version);
     return resource || state;
   }
 
@@ -217,9 +235,10 @@ export class Live {
    *
    * @throws {LuoError} `EBUSY` when a handler is not done; it may be tried again until the deadline
    */
-  // deno-lint-ignore require-await -- a failure has to be a rejection, as it will be once the commit waits for others
   async ready(): Promise<void> {
-    this.#life.ready();
+    const { check } = takeover;
+    if (check !== null) return await check.report(this.#life.resources, this.#life.states);
+    await this.#life.ready();
   }
 
   /**
@@ -229,7 +248,8 @@ export class Live {
    * @throws {LuoError} `EINVAL` when there is no previous build to go back to
    */
   abandon(reason: string): never {
-    const { probation } = takeover;
+    const { check, probation } = takeover;
+    if (check !== null) return check.fail(`it abandoned: ${reason}`);
     if (!probation?.armed) {
       throw new LuoError("EINVAL", "Cannot abandon: this build did not take over, or is committed");
     }
@@ -261,27 +281,5 @@ export class Live {
   /** Gives everything up. For tests: a service never closes. */
   close(): void {
     this.#life.close();
-  }
-
-  async #take(name: string, kind: ResourceKind, create: () => OwnedFd | Promise<OwnedFd>): Promise<OwnedFd> {
-    const handed = this.#life.resources.claim(name, kind);
-    if (handed !== null) return handed;
-    using undo = new DisposableStack();
-    const made = undo.use(await create());
-    this.#life.resources.add(name, kind, made.fd);
-    undo.move();
-    return made;
-  }
-
-  /** A socket that was handed over counts only if it listens where it is wanted now. */
-  async #listener(name: string, address: ServerAddress): Promise<OwnedFd> {
-    const wanted = socketAddressOf(address);
-    const handed = this.#life.resources.claim(name, "listener");
-    if (handed !== null && satisfies(getsockname(handed.fd), wanted)) return handed;
-    if (handed !== null) {
-      this.#life.resources.drop(name);
-      handed[Symbol.dispose]();
-    }
-    return await this.#take(name, "listener", () => listenAt(wanted));
   }
 }

@@ -14,7 +14,7 @@ import { LuoError } from "../luo/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
 import { isSwitchedOff, orchestrator } from "../luo/process.ts";
 import type { OwnedFd } from "../sys/mod.ts";
-import { CONTROL_NAME, openControlSocket } from "./control_socket.ts";
+import { CONTROL_NAME, openControlSocket, removeAtExit } from "./control_socket.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Live } from "./live.ts";
 import { onUpdateSignal } from "./signals.ts";
@@ -72,10 +72,15 @@ export async function open(options: OpenOptions = {}): Promise<Live> {
   }
   using undo = new DisposableStack();
   const device = undo.use(Device.open());
-  const life = new Lifecycle(device, quiesceTimeoutMs);
-  const socket = takeover.self.spec?.socket ?? options.socket ?? Deno.env.get("HEIRLOOM_SOCKET");
-  if (socket !== undefined) startControl(life, socket);
-  updateOnSignal(life, options.hup ?? takeover.self.spec?.hup ?? false);
+  const named = takeover.self.spec?.socket ?? options.socket ?? Deno.env.get("HEIRLOOM_SOCKET");
+  const socket = named === undefined || named.startsWith("/") ? named : `${Deno.cwd()}/${named}`;
+  const life = new Lifecycle(device, quiesceTimeoutMs, socket ?? null);
+  if (takeover.check === null) {
+    if (socket !== undefined) startControl(life, socket);
+    updateOnSignal(life, options.hup ?? takeover.self.spec?.hup ?? false);
+  } else if (socket !== undefined) {
+    takeover.check.take(life.resources, CONTROL_NAME, "control")[Symbol.dispose]();
+  }
   undo.move();
   opened = true;
   return new Live(life);
@@ -87,13 +92,14 @@ function startControl(life: Lifecycle, path: string): void {
     life.resources.drop(name);
     return fd;
   });
-  removeAtExit(path);
+  removeAtExit(path, () => takeover.probation?.armed ?? false);
   const patience = takeover.incoming === null ? 0 : CONTROL_PATIENCE_MS;
   life.control.schedule(patience, () => loadControl(life, listener, handed));
 }
 
 async function loadControl(life: Lifecycle, listener: OwnedFd, handed: OwnedFd[]): Promise<void> {
   const { createControlPort } = await import("./control.ts");
+  if (takeover.incoming === null) await rememberLastWords(life);
   const port = createControlPort(listener, {
     status: () => life.status(),
     sessions: () => life.sessions(),
@@ -101,22 +107,20 @@ async function loadControl(life: Lifecycle, listener: OwnedFd, handed: OwnedFd[]
     update: (id) => life.update(id),
     segment: async () => (await import("./preview.ts")).previewSegment(life),
     upgrade: async (request) => (await life.upgrade(request)).id,
+    check: async (request) => (await import("./checks.ts")).checkRequest(life, request),
     watch: (listener) => life.watch(listener),
   }, handed);
   port.listen();
   life.addPort(port);
 }
 
-/** A service that ends leaves no socket behind; one that is killed does, and the next start replaces it. */
-function removeAtExit(path: string): void {
-  globalThis.addEventListener("unload", () => {
-    if (takeover.probation?.armed) return;
-    try {
-      Deno.removeSync(path);
-    } catch {
-      // Somebody removed it already.
-    }
-  });
+/** The process that served this socket before ended in the middle of an update: its last words are history now. */
+async function rememberLastWords({ history, socket }: Lifecycle): Promise<void> {
+  if (socket === null) return;
+  const { readLastWords, removeLastWords } = await import("../control/last_words.ts");
+  const words = readLastWords(socket);
+  if (words !== null) history.add(words);
+  removeLastWords(socket);
 }
 
 function updateOnSignal(life: Lifecycle, hup: boolean): void {

@@ -15,6 +15,10 @@ export interface PendingBuild {
   name: string;
   /** The name of the runtime that the next update resolves anew, or null. */
   execName: string | null;
+  /** The name of the Heirloom that boots it; null, or absent from an older one, where it is started by hand. */
+  heirloom?: string | null;
+  /** The key of its snapshot, or null where there is none. */
+  snapshot: string | null;
 }
 
 /** The update under way. */
@@ -27,7 +31,20 @@ export interface PendingUpdate {
   to: PendingBuild;
   /** `CLOCK_MONOTONIC` in nanoseconds, as decimal digits, at which the new build must have committed. */
   deadline: string;
+  /** Milliseconds that the taps are open before the commit. */
+  commitAfterMs: number;
+  /** The build that ran before `from`, to which a rollback of `from` goes; null when there was none. */
+  previous: PendingBuild | null;
+  /** The guardian's process, or null. */
+  guardian: number | null;
+  /** Where the end of this update is found if nobody is left to tell it, or null. */
+  lastWords: string | null;
+  /** What an operator should know. */
+  warnings: string[];
 }
+
+/** What a previous image that did not know of it would have said. */
+const UNSAID = { commitAfterMs: 0, previous: null, guardian: null, lastWords: null, warnings: [] };
 
 /**
  * Reads what the previous image said.
@@ -38,7 +55,7 @@ export interface PendingUpdate {
 export function parsePending(text: string | null): PendingUpdate | null {
   if (text === null) return null;
   try {
-    const value = JSON.parse(text) as PendingUpdate;
+    const value = { ...UNSAID, ...JSON.parse(text) as PendingUpdate };
     const { id, from, to, deadline } = value;
     const builds = typeof from.info.path === "string" && typeof to.info.path === "string";
     return builds && typeof id === "string" && /^[0-9]+$/.test(deadline) ? value : null;

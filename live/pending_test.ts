@@ -7,12 +7,28 @@ const BUILD = {
   fingerprint: null,
   name: "/srv/app.ts",
   execName: null,
+  snapshot: null,
 };
 
-const PENDING: PendingUpdate = { id: "a1", from: BUILD, to: BUILD, deadline: "123456789012345678901" };
+/** What any build says, an older one that knows of nothing else included. */
+const LEAST = { id: "a1", from: BUILD, to: BUILD, deadline: "123456789012345678901" };
+
+const PENDING: PendingUpdate = {
+  ...LEAST,
+  commitAfterMs: 250,
+  previous: BUILD,
+  guardian: 7,
+  lastWords: "/run/app.sock.last.json",
+  warnings: ["w"],
+};
 
 Deno.test("parsePending() gives back what was written", () => {
   assertEquals(parsePending(JSON.stringify(PENDING)), PENDING);
+});
+
+Deno.test("parsePending() fills in what an older build did not say", () => {
+  const unsaid = { commitAfterMs: 0, previous: null, guardian: null, lastWords: null, warnings: [] };
+  assertEquals(parsePending(JSON.stringify(LEAST)), { ...LEAST, ...unsaid });
 });
 
 Deno.test("parsePending() gives null where nothing was written", () =>

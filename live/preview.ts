@@ -1,10 +1,11 @@
 /**
- * The segment that a service would hand over at this moment, for `heirloom inspect --live`: what is preserved, without a
- * freeze and without what the application would save.
+ * The segment that a service would hand over at this moment: what is preserved, without a freeze. For
+ * `heirloom inspect --live`, and complete, with names and saved states, for the check of a build.
  *
  * @module
  */
 import { NONCE_BYTES } from "../kho/abi/announcement.ts";
+import { encodeNames, LIVE_SUBTREE, NAMES_SUBTREE } from "../kho/abi/live.ts";
 import { encodeLuo } from "../kho/abi/luo.ts";
 import { encodeEnvelope } from "../kho/segment_build.ts";
 import { LUO_SUBTREE } from "../luo/orchestrator.ts";
@@ -23,18 +24,34 @@ import { takeover } from "./takeover.ts";
 export async function prepareUpdates(life: Lifecycle): Promise<void> {
   await life.updater();
   previewSegment(life);
-  await life.running();
+  const way = await life.build.wayBack();
+  await way.prepare();
+  // The build before this one stays: a rollback may need it.
+  await way.prune(life.build.previous?.snapshot ?? null);
   if (takeover.self.spec !== null) removeOldLocks(takeover.self.spec);
 }
 
-/** The envelope of that segment; its nonce is zero, so nobody can take it over. */
-export function previewSegment(life: Lifecycle): Uint8Array {
+/**
+ * The envelope of that segment; its nonce is zero, so nobody can take it over.
+ *
+ * @param life the application
+ * @param options `complete` adds what the application saves, and its names
+ * @throws with `complete`, whatever a `save` of the application throws
+ */
+export function previewSegment(life: Lifecycle, options: { complete?: boolean } = {}): Uint8Array {
   const luo = orchestrator();
-  luo.outgoing.addSubtree(LUO_SUBTREE, encodeLuo(luo.describe()));
-  try {
-    const writer = { image: takeover.self.image, count: life.count };
-    return encodeEnvelope(describeHandover(luo, writer, new Uint8Array(NONCE_BYTES)));
-  } finally {
-    luo.outgoing.removeSubtree(LUO_SUBTREE);
+  using undo = new DisposableStack();
+  const add = (name: string, bytes: Uint8Array): void => {
+    luo.outgoing.addSubtree(name, bytes);
+    undo.defer(() => luo.outgoing.removeSubtree(name));
+  };
+  // What could not be preserved anew after the last update is tried again, and whatever is wrong with it comes out.
+  if (options.complete) life.resources.start();
+  add(LUO_SUBTREE, encodeLuo(luo.describe()));
+  if (options.complete) {
+    add(LIVE_SUBTREE, life.states.save());
+    add(NAMES_SUBTREE, encodeNames(life.resources.names()));
   }
+  const writer = { image: takeover.self.image, count: life.count };
+  return encodeEnvelope(describeHandover(luo, writer, new Uint8Array(NONCE_BYTES)));
 }

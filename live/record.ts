@@ -8,17 +8,14 @@
  * @module
  */
 import type { PhaseTime, UpdateRecord } from "../control/types.ts";
-import type { JournalEntry } from "../kho/abi/journal.ts";
-import { FAILED_EVENT } from "../kho/probation.ts";
-
-/** The event of the journal at which something that arrives begins to be left unread. */
-export const STALLED_EVENT = "stalled";
-
-/** The event of the journal that closes the last phase. */
-export const END_EVENT = "end";
-
-/** Events that are no phases. */
-const EVENTS: readonly string[] = [STALLED_EVENT, END_EVENT, FAILED_EVENT];
+import {
+  END_EVENT,
+  FAILED_EVENT,
+  JOURNAL_EVENTS,
+  type JournalEntry,
+  STALLED_EVENT,
+  UNGUARDED_EVENT,
+} from "../kho/abi/journal.ts";
 
 /** What a record holds besides what the stamps say. */
 export type RecordFacts = Omit<UpdateRecord, "blackout_ms" | "stall_ms" | "phases">;
@@ -29,9 +26,31 @@ export function foldRecord(facts: RecordFacts, entries: JournalEntry[]): UpdateR
   const stalled = entries.find(({ phase }) => phase === STALLED_EVENT);
   const jumped = entries.some(({ phase }) => phase === "jumping");
   const end = entries.findLast(({ phase }) => phase === END_EVENT) ?? entries.at(-1);
-  const { files, fds, segment_bytes, dropped, ...asked } = facts;
+  const {
+    id,
+    outcome,
+    reason,
+    from,
+    to,
+    generation,
+    pid,
+    guardian,
+    files,
+    fds,
+    segment_bytes,
+    dropped,
+    warnings,
+  } = facts;
+  // The order in which a reader wants to see them.
   return {
-    ...asked,
+    id,
+    outcome,
+    reason,
+    from,
+    to,
+    generation,
+    pid,
+    guardian,
     blackout_ms: span(frozen, end),
     stall_ms: jumped ? span(stalled, end) : null,
     phases: phaseTimes(entries),
@@ -39,6 +58,7 @@ export function foldRecord(facts: RecordFacts, entries: JournalEntry[]): UpdateR
     fds,
     segment_bytes,
     dropped,
+    warnings,
   };
 }
 
@@ -48,10 +68,11 @@ export function failureOf(entries: JournalEntry[]): string | null {
 }
 
 function phaseTimes(entries: JournalEntry[]): PhaseTime[] {
-  const stamps = entries.filter(({ phase }) => phase !== STALLED_EVENT);
+  const stamps = entries.filter(({ phase }) => phase !== STALLED_EVENT && phase !== UNGUARDED_EVENT);
   return stamps.flatMap((entry, index) => {
-    if (EVENTS.includes(entry.phase)) return [];
-    const next = stamps[index + 1];
+    if (JOURNAL_EVENTS.includes(entry.phase)) return [];
+    // The taps may be open for some time before the commit: that is part of the probation.
+    const next = stamps.slice(index + 1).find(({ phase }) => phase !== END_EVENT) ?? stamps[index + 1];
     return [{ name: entry.phase, ms: span(entry, next) ?? 0 }];
   });
 }

@@ -14,10 +14,12 @@ const FACTS: RecordFacts = {
   to: { ...BUILD, path: "/b.ts" },
   generation: 3,
   pid: 42,
+  guardian: "off",
   files: 5,
   fds: 6,
   segment_bytes: 700,
   dropped: ["old"],
+  warnings: ["look"],
 };
 
 const MS = 1_000_000n;
@@ -56,6 +58,7 @@ Deno.test("foldRecord() folds a committed update", () => {
     to: { ...BUILD, path: "/b.ts" },
     generation: 3,
     pid: 42,
+    guardian: "off",
     blackout_ms: 51,
     stall_ms: 54,
     phases: [
@@ -74,8 +77,23 @@ Deno.test("foldRecord() folds a committed update", () => {
     fds: 6,
     segment_bytes: 700,
     dropped: ["old"],
+    warnings: ["look"],
   });
   assertEquals(failureOf(journal.entries()), null);
+});
+
+Deno.test("foldRecord() counts the time that the taps were open before the commit as probation, not as blackout", () => {
+  using journal = journalOf([
+    ...TO_JUMP,
+    ["booting", 140],
+    ["retrieving", 150],
+    ["probation", 155],
+    ["end", 157],
+    ["committed", 2157],
+  ]);
+  const record = foldRecord(FACTS, journal.entries());
+  assertEquals([record.blackout_ms, record.stall_ms], [51, 54]);
+  assertEquals(record.phases.slice(-2), [{ name: "probation", ms: 2002 }, { name: "committed", ms: 0 }]);
 });
 
 Deno.test("foldRecord() folds a refused update: no stall without a jump, no blackout without a freeze", () => {

@@ -35,13 +35,16 @@ export interface ResolvedBuild {
  * @param request what was asked for
  * @throws {Error} with a sentence that names the path and what is wrong with it
  */
-export async function resolveBuild(self: Self, request: UpgradeRequest): Promise<ResolvedBuild> {
+export async function resolveBuild(
+  self: Self,
+  request: Pick<UpgradeRequest, "build" | "deno" | "heirloom">,
+): Promise<ResolvedBuild> {
   const { image, spec } = self;
   const name = absolute(request.build ?? image.names.entry ?? image.entry, image.cwd);
   const entry = await resolveEntry(name);
   const execName = request.deno === undefined ? image.names.exec : absolute(request.deno, image.cwd);
   const exec = execName === null ? image.exec : await resolveRuntime(execName);
-  const config = spec === null ? image.config : nearestConfig(entry);
+  const config = nearestConfig(entry);
   let argv: string[];
   let boot: string | null = null;
   if (spec === null) {
@@ -77,7 +80,8 @@ export async function resolveBuild(self: Self, request: UpgradeRequest): Promise
     fingerprint: null,
     version: versionOf(nearestConfig(entry)),
   };
-  return { image: next, build: { info: buildInfoOf(next, spec), fingerprint: null, name, execName }, boot };
+  const info = buildInfoOf(next, spec);
+  return { image: next, build: { info, fingerprint: null, name, execName, snapshot: null }, boot };
 }
 
 /**

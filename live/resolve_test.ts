@@ -43,7 +43,7 @@ async function running(mode: LaunchSpec["mode"] | "by hand" = "run"): Promise<Ru
   });
   return {
     path,
-    self: { image, spec, args: ["one", "two"], inherited: [] },
+    self: { image, spec, shown: null, args: ["one", "two"], inherited: [] },
     write,
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
@@ -95,7 +95,7 @@ Deno.test("resolveBuild() of a program that was started by hand replaces the ent
   const second = await app.write("v2", { "main.ts": "", "deno.json": "{}" });
   const { image, boot } = await resolveBuild(app.self, { build: "v2" });
   assertEquals(image.argv, ["deno", "run", "-A", second, "one", "two"]);
-  assertEquals([image.config, boot], [null, null]);
+  assertEquals([image.config, boot], [`${app.path}/v2/deno.json`, null]);
   assertEquals(app.self.image.argv[3], `${app.path}/v1/main.ts`, "the running image is untouched");
   app.self.image.argv[3] = "-";
   await assertRejects(

@@ -103,6 +103,16 @@ export class Resources {
     this.#live.set(name, resource);
   }
 
+  /**
+   * Takes a name for something that is not preserved: in a check, nothing is.
+   *
+   * @throws {LuoError} `EEXIST` name in use, `EINVAL` bad name
+   */
+  reserve(name: string, kind: ResourceKind): void {
+    this.#check(name, kind);
+    this.#live.set(name, { name, kind, token: this.#next++, fd: -1, preserved: true });
+  }
+
   /** Forgets a resource; the caller closes its descriptor. Silent where there is none. */
   drop(name: string): void {
     const resource = this.#live.get(name);
@@ -155,9 +165,39 @@ export class Resources {
 
   /**
    * The application is ready: what was claimed is preserved anew, which it could not be while it counted as handed over.
+   *
+   * @throws {LuoError} the first of what handlers answered; the others are preserved all the same
    */
   start(): void {
-    for (const resource of this.#live.values()) this.#preserve(resource);
+    const errors: unknown[] = [];
+    for (const resource of this.#live.values()) {
+      try {
+        this.#preserve(resource);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+
+  /**
+   * Preserves anew what is not behind its number any more: somebody closed or replaced the duplicate that is held.
+   *
+   * @param isIntact does this number still lead to what was preserved?
+   */
+  mend(isIntact: (fd: number) => boolean): void {
+    const held = new Map(this.#outgoing?.files().map(({ token, fd }) => [token, fd]));
+    for (const resource of this.#live.values()) {
+      const fd = held.get(resource.token);
+      if (!resource.preserved || typeof fd !== "number" || isIntact(fd)) continue;
+      resource.preserved = false;
+      try {
+        this.#outgoing?.unpreserveFd(resource.token);
+      } catch {
+        // It is gone, and so is its number; what is left is to hold another one.
+      }
+      this.#preserve(resource);
+    }
   }
 
   #preserve(resource: Resource): void {

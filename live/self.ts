@@ -9,7 +9,7 @@ import type { ImageRecord } from "../kho/abi/image.ts";
 import { captureImage } from "../kho/image.ts";
 import type { IncomingKho } from "../kho/incoming.ts";
 import { commandLine, currentDirectory, getCloexec, isOpenFd, listFds } from "../sys/mod.ts";
-import { entryIndex, type LaunchSpec, nearestConfig, versionOf } from "./launch.ts";
+import { CACHED_ONLY, entryIndex, type LaunchSpec, nearestConfig, versionOf } from "./launch.ts";
 import type { PendingUpdate } from "./pending.ts";
 
 /** What this process is. */
@@ -18,6 +18,8 @@ export interface Self {
   image: ImageRecord;
   /** How it was launched, or null for a program that was started by hand. */
   spec: LaunchSpec | null;
+  /** Where it was deployed, if it is known; it may run from a snapshot. */
+  shown: string | null;
   /** The application's own arguments. */
   args: readonly string[];
   /** Descriptors above 2 that came without CLOEXEC at the cold start: they are the surroundings', and cross as they are. */
@@ -42,9 +44,9 @@ export function captureSelf(
     : incoming.role === "update"
     ? pending.to
     : pending.from;
-  const argv = commandLine();
+  const argv = withoutCachedOnly(commandLine(), previous);
   const main = pathOf(Deno.mainModule);
-  const at = spec === null ? entryIndex(main, currentDirectory()) : argv.indexOf(JSON.stringify(spec));
+  const at = spec === null ? entryIndex(argv, main, currentDirectory()) : argv.indexOf(JSON.stringify(spec));
   const entry = spec?.entry ?? realPath(main);
   // What can come back must not depend on where a symlink leads by then.
   if (spec === null && at >= 0) argv[at] = entry;
@@ -54,17 +56,25 @@ export function captureSelf(
     config: spec === null ? nearestConfig(main) : spec.config,
     version: build === null ? versionOf(nearestConfig(entry)) : build.info.version,
     names: {
-      entry: spec?.name ?? build?.name ?? main,
+      entry: build?.name ?? spec?.name ?? main,
       exec: build === null ? spec?.execName ?? null : build.execName,
     },
     previous,
   });
   image.fingerprint = build?.fingerprint ?? null;
+  // What came back may have been started by a descriptor, whose name leads nowhere later on.
+  if (previous !== null && incoming?.role !== "update") image.exec = previous.exec;
   if (previous === null && spec !== null) image.sigmask = spec.sigmask;
   const inherited = incoming === null
     ? listFds().filter((fd) => fd > 2 && isOpenFd(fd) && !getCloexec(fd))
     : incoming.inherited().map(({ fd }) => fd);
-  return { image, spec, args: at < 0 ? [] : argv.slice(at + 1), inherited };
+  return { image, spec, shown: build?.info.path ?? null, args: at < 0 ? [] : argv.slice(at + 1), inherited };
+}
+
+/** The flag is the jump's own, unless the build before already had it. */
+function withoutCachedOnly(argv: string[], previous: ImageRecord | null): string[] {
+  if (previous === null || previous.argv.includes(CACHED_ONLY)) return argv;
+  return argv.filter((argument, at) => at !== 2 || argument !== CACHED_ONLY);
 }
 
 function pathOf(specifier: string): string {

@@ -53,3 +53,37 @@ function hasTerminal(): boolean {
     throw error;
   }
 }
+
+const listeners = new Map<string, Set<() => void>>();
+
+/** Counts the application's signal listeners from here on. Call it before the application runs. */
+export function countListeners(): void {
+  const { addSignalListener, removeSignalListener } = Deno;
+  // No other property of the runtime tells; calls go through unchanged.
+  Object.defineProperties(Deno, {
+    addSignalListener: {
+      configurable: true,
+      enumerable: true,
+      writable: true,
+      value: (signal: Deno.Signal, listener: () => void): void => {
+        addSignalListener(signal, listener);
+        const set = listeners.get(signal) ?? new Set();
+        listeners.set(signal, set.add(listener));
+      },
+    },
+    removeSignalListener: {
+      configurable: true,
+      enumerable: true,
+      writable: true,
+      value: (signal: Deno.Signal, listener: () => void): void => {
+        removeSignalListener(signal, listener);
+        listeners.get(signal)?.delete(listener);
+      },
+    },
+  });
+}
+
+/** The listeners for a signal that were added since {@linkcode countListeners}. */
+export function listenersOf(signal: Deno.Signal): (() => void)[] {
+  return [...listeners.get(signal) ?? []];
+}

@@ -25,7 +25,10 @@ export interface StateOptions {
   version: number;
   /** The versions that `load` reads, lowest and highest. @default {[1, version]} */
   reads?: readonly [lowest: number, highest: number];
-  /** Gives the value to hand over. Called once per update, within the freeze; must not wait for anything. */
+  /**
+   * Gives the value to hand over. Called when a build is checked, and within the freeze of an update; must not change
+   * anything and not wait for anything.
+   */
   save(): StateValue;
   /** Takes a value that was handed over. Called before `state` returns, if there is one. */
   load(value: StateValue, version: number): void;
@@ -76,6 +79,11 @@ export class States {
     this.#unclaimed.delete(name);
     this.#kept.set(name, record);
     return true;
+  }
+
+  /** The version in which a state was handed over that nobody declared yet, or null. */
+  versionOf(name: string): number | null {
+    return this.#unclaimed.get(name)?.version ?? null;
   }
 
   /** Names that were handed over and nobody declared. */

@@ -13,20 +13,23 @@
  * @module
  */
 import { registerBuiltins } from "../handlers/mod.ts";
+import { PREFLIGHT_VARIABLE } from "../kho/abi/preflight.ts";
 import { decodeHistory, HISTORY_SUBTREE, type HistoryRecord } from "../kho/abi/live.ts";
 import { HandoverError } from "../kho/errors.ts";
 import { type IncomingKho, takeOver } from "../kho/incoming.ts";
-import { Probation } from "../kho/probation.ts";
+import { Guard } from "../kho/guard.ts";
+import { Probation, RETURN_NS } from "../kho/probation.ts";
 import { orchestrator, receiveHandover } from "../luo/process.ts";
 import { maskFromHex, monotonicNs, setMask } from "../sys/mod.ts";
+import type { Check } from "./check.ts";
 import type { LaunchSpec } from "./launch.ts";
 import { isMet } from "./meeting.ts";
 import { parsePending, type PendingUpdate } from "./pending.ts";
 import { captureSelf, type Self } from "./self.ts";
-import { listenForUpdates } from "./signals.ts";
+import { countListeners, listenForUpdates } from "./signals.ts";
 
-/** How long an image has until `ready()` when nobody said so, in nanoseconds. */
-const DEFAULT_DEADLINE_NS = 30_000_000_000n;
+/** The phases of an update that the new build goes through. */
+const NEW_PHASES: readonly string[] = ["booting", "retrieving", "probation", "committed"];
 
 /** How this image began. */
 export interface Takeover {
@@ -40,6 +43,12 @@ export interface Takeover {
   readonly pending: PendingUpdate | null;
   /** The watch until the commit, or null at a cold start. */
   readonly probation: Probation | null;
+  /** The check that this process is, or null: then it runs for real. */
+  readonly check: Check | null;
+  /** The guardian that watches until the commit, or null. */
+  readonly guard: Guard | null;
+  /** Injects the faults that a test asked for; null unless one did at the start. */
+  readonly fault: ((phase: string, own?: Readonly<Record<string, () => void>>) => void) | null;
   /** What this process is. */
   readonly self: Self;
   /** `CLOCK_MONOTONIC` of this module's evaluation, in nanoseconds. */
@@ -68,6 +77,9 @@ function releaseSignals(): void {
 async function begin(): Promise<Takeover> {
   const started = monotonicNs();
   if (isMet()) return inert(started);
+  countListeners();
+  const mark = Deno.env.get(PREFLIGHT_VARIABLE);
+  const check = mark === undefined ? null : await (await import("./check.ts")).Check.begin(mark);
   let incoming: IncomingKho | null = null;
   let error: HandoverError | null = null;
   try {
@@ -80,28 +92,61 @@ async function begin(): Promise<Takeover> {
   const pending = parsePending(history?.pending ?? null);
   const self = captureSelf(incoming, pending, readSpec());
   let probation: Probation | null = null;
+  const guard = findGuard(incoming, pending);
+  const fault = await findFault(incoming);
   if (incoming !== null) {
     incoming.journal?.append(incoming.role === "update" ? "booting" : "returning", null, started);
-    probation = new Probation(incoming, deadlineOf(incoming, pending));
+    probation = new Probation(incoming, deadlineOf(incoming, pending), {
+      guard,
+      lost: (reason) => leaveWords(pending?.lastWords ?? null, reason),
+    });
     probation.arm();
     // The modules are evaluated when `load` fires; a program that ends after that has simply ended.
     globalThis.addEventListener("load", () => probation?.loaded(), { once: true });
     receiveHandover(incoming);
+    fault?.("booting");
   }
   if (error !== null) orchestrator().refuse(error);
   registerBuiltins(orchestrator().registry);
-  if (incoming === null && self.spec !== null) {
+  if (incoming === null && check === null && self.spec !== null) {
     // The launcher blocked signals for this: see signals.ts.
     listenForUpdates();
     setMask(maskFromHex(self.image.sigmask));
   }
-  return { incoming, error, history, pending, probation, self, started };
+  return { incoming, error, history, pending, probation, check, guard, fault, self, started };
 }
 
-/** The build that came back has a deadline of its own: the update's has mostly run out. */
 function deadlineOf(incoming: IncomingKho, pending: PendingUpdate | null): bigint {
-  if (incoming.role !== "update" || pending === null) return monotonicNs() + DEFAULT_DEADLINE_NS;
+  if (incoming.role !== "update" || pending === null) return monotonicNs() + RETURN_NS;
   return BigInt(pending.deadline);
+}
+
+function findGuard(incoming: IncomingKho | null, pending: PendingUpdate | null): Guard | null {
+  const fd = incoming?.takeGuardian() ?? null;
+  const pid = pending?.guardian ?? null;
+  return fd === null || pid === null ? null : new Guard(fd, pid);
+}
+
+/** A fault of the new build hits the build that was updated to; those of the old one, the next update. */
+async function findFault(incoming: IncomingKho | null): Promise<Takeover["fault"]> {
+  if (!Deno.env.has("HEIRLOOM_FAULT")) return null;
+  const { fault } = await import("../sys/fault.ts");
+  const jumps = Number(incoming?.record.metadata.count ?? 0n);
+  return (phase, own) => {
+    const isNew = NEW_PHASES.includes(phase);
+    if (!isNew || incoming?.role === "update") fault(phase, isNew ? jumps : jumps + 1, own);
+  };
+}
+
+/** The words were left in advance; now they get a reason. */
+function leaveWords(path: string | null, reason: string): void {
+  if (path === null) return;
+  try {
+    const words = JSON.parse(Deno.readTextFileSync(path));
+    Deno.writeTextFileSync(path, JSON.stringify({ ...words, outcome: "lost", reason }));
+  } catch {
+    // The reason is on stderr too.
+  }
 }
 
 function readHistory(incoming: IncomingKho | null): HistoryRecord | null {
@@ -123,5 +168,16 @@ function readSpec(): LaunchSpec | null {
 
 function inert(started: bigint): Takeover {
   const self = captureSelf(null, null, null);
-  return { incoming: null, error: null, history: null, pending: null, probation: null, self, started };
+  return {
+    incoming: null,
+    error: null,
+    history: null,
+    pending: null,
+    probation: null,
+    check: null,
+    guard: null,
+    fault: null,
+    self,
+    started,
+  };
 }

@@ -1,93 +1,52 @@
 /**
- * The update, seen from the old build: phases 1 to 7, and the way back from each of them.
+ * The update, seen from the old build: phases 1 to 5, and the way back from each of them. What follows, the freeze and the
+ * jump, is in `crossing.ts`.
  *
  * Loaded after the service is ready; a restart does not wait for it.
  *
- * Happy path: the new build is resolved and its modules are looked at; the application is asked; connections stand still
- * and those that owe an answer give it; from there on nothing is awaited: preserve, freeze, write, jump.
+ * Happy path: the new build is resolved and checked in a child; the way back is found; a guardian watches; the application
+ * is asked; connections stand still and those that owe an answer give it; the rest is synchronous.
  *
  * Unhappy paths: whatever fails before or in the jump is undone in reverse order, taps are opened again, and the update is
- * `refused` with a reason. The service has not stopped.
+ * `refused` with a reason: a step that fails, the deadline, a signal that asks the service to stop. The service has not
+ * stopped. Steps that are still under way then find the update ended and do nothing more.
  *
  * @module
  */
-import type { BuildInfo, UpdateRecord, UpgradeRequest } from "../control/types.ts";
-import { encodeNames, HISTORY_SUBTREE, LIVE_SUBTREE } from "../kho/abi/live.ts";
-import { Journal } from "../kho/journal.ts";
-import { buildSegment } from "../kho/segment_build.ts";
+import type { UpdateRecord, UpgradeRequest } from "../control/types.ts";
+import { lastWordsPath, removeLastWords, writeLastWords } from "../control/last_words.ts";
 import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
-import { reboot } from "../luo/reboot.ts";
-import type { Session } from "../luo/session.ts";
-import {
-  addSeals,
-  createMemfd,
-  getLimit,
-  getPid,
-  isOpenFd,
-  listFds,
-  monotonicNs,
-  SEALS,
-  writeAll,
-} from "../sys/mod.ts";
-import type { History } from "./history.ts";
-import type { Hooks } from "./hooks.ts";
-import type { PendingBuild } from "./pending.ts";
-import type { Port } from "./port.ts";
-import { END_EVENT, foldRecord, STALLED_EVENT } from "./record.ts";
-import { inspectBuild, resolveBuild, type ResolvedBuild } from "./resolve.ts";
-import type { Resources } from "./resources.ts";
-import type { Self } from "./self.ts";
+import { isIntact } from "../kho/identity.ts";
+import { blockForExec, getLimit, getPid, listFds, setMask } from "../sys/mod.ts";
+import { END_EVENT, STALLED_EVENT, UNGUARDED_EVENT } from "../kho/abi/journal.ts";
+import { runtimePath } from "../kho/jump.ts";
+import { cross } from "./crossing.ts";
+import { Guarding } from "./guarding.ts";
+import { supervisorWarnings } from "./main_pid.ts";
+import { foldRecord } from "./record.ts";
+import { resolveBuild } from "./resolve.ts";
+import { reportLate } from "./starter.ts";
+import { resolveRollback } from "./rollback.ts";
 import { settle } from "./settle.ts";
-import type { States } from "./states.ts";
+import { checkRequest } from "./update_request.ts";
+import { watchForStop } from "./stop_watch.ts";
+import { takeover } from "./takeover.ts";
+import { Update } from "./update_state.ts";
+import type { UpdateHost } from "./update_host.ts";
+import { ROOT } from "./version.ts";
+import { noWayBack } from "./way_back.ts";
+import type { ImageRecord } from "../kho/abi/image.ts";
+import type { PendingBuild } from "./pending.ts";
 
-/** Deadline of a whole update when none is given, in milliseconds. */
-export const DEFAULT_TIMEOUT_MS = 30_000;
+/** The phases in which descriptors are looked at. */
+const SYNCHRONOUS: readonly string[] = ["preserving", "freezing", "jumping"];
+
+/** Milliseconds that a signal which was held takes to its listener. */
+const LAST_TURN_MS = 20;
 
 /** Descriptors that the runtime needs for itself while it starts. */
 const RUNTIME_DESCRIPTORS = 64;
-
-/** What an update works on. */
-export interface UpdateHost {
-  /** The build that runs, its fingerprint known. */
-  running(): Promise<Self>;
-  /** How the running build is shown. */
-  info(): BuildInfo;
-  /** Committed updates so far. */
-  generation(): number;
-  /** Jumps of this process so far. */
-  readonly count: bigint;
-  /** Past updates. */
-  readonly history: History;
-  /** Names and tokens. */
-  readonly resources: Resources;
-  /** Saved states. */
-  readonly states: States;
-  /** The application's listeners. */
-  readonly hooks: Hooks;
-  /** Carried servers. */
-  ports(): readonly Port[];
-  /** The session `heirloom`. */
-  outgoing(): Session;
-  /** How long quiescing may take, in milliseconds. */
-  readonly quiesceTimeoutMs: number;
-  /** Told when the update begins and when it was refused. */
-  updating(on: boolean): void;
-}
-
-/** One update. */
-interface Update {
-  id: string;
-  request: UpgradeRequest;
-  journal: Journal;
-  from: BuildInfo;
-  to: BuildInfo;
-  deadline: bigint;
-  files: number;
-  fds: number;
-  segmentBytes: number;
-  verdict: PromiseWithResolvers<UpdateRecord>;
-}
 
 /** Runs updates, one at a time. */
 export class Updater {
@@ -105,36 +64,29 @@ export class Updater {
    *
    * @param request what is asked for
    * @returns its id, and a promise of the record that resolves only if it is refused
-   * @throws {LuoError} `EBUSY` while another one runs, `EINVAL` for a deadline that is none
+   * @throws {LuoError} `EBUSY` while another one runs, `EINVAL` for times that are none, or a rollback to a named build
    */
   start(request: UpgradeRequest): { id: string; refused: Promise<UpdateRecord> } {
     if (this.#current !== null) {
       throw new LuoError("EBUSY", `Cannot update: update ${this.#current.id} is under way`);
     }
-    const timeoutMs = request.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    if (!(timeoutMs > 0 && timeoutMs <= 3_600_000)) {
-      throw new LuoError(
-        "EINVAL",
-        `Cannot update: a deadline of ${timeoutMs} ms is not between 1 and 3600000`,
-      );
-    }
-    const from = this.#host.info();
-    const update: Update = {
-      id: crypto.randomUUID().slice(0, 8),
-      request,
-      journal: Journal.create(),
-      from,
-      to: { path: request.build ?? from.path, version: null, id: null },
-      deadline: monotonicNs() + BigInt(Math.round(timeoutMs * 1e6)),
-      files: 0,
-      fds: 0,
-      segmentBytes: 0,
-      verdict: Promise.withResolvers(),
-    };
+    const timeoutMs = checkRequest(request);
+    const update = new Update(request, this.#host.build.info(), timeoutMs);
     this.#current = update;
     this.#host.updating(true);
+    const timer = setTimeout(() => this.#refuse(update, late(update)), timeoutMs);
+    update.undo.defer(() => clearTimeout(timer));
+    const unwatch = watchForStop((signal) => this.#stop(update, signal));
+    // A signal that was held has its turn after it was let through.
+    update.undo.defer(() => void setTimeout(unwatch, LAST_TURN_MS));
+    if (this.#host.socket !== null) this.#leaveWords(this.#host.socket, update, "refused", CUT_SHORT);
     this.#run(update).catch((error) => this.#refuse(update, error));
     return { id: update.id, refused: update.verdict.promise };
+  }
+
+  /** The id of the update under way, or null. */
+  get current(): string | null {
+    return this.#current?.id ?? null;
   }
 
   /** The update of that id as far as it has come, or undefined when it is not the one under way. */
@@ -148,97 +100,145 @@ export class Updater {
     return () => void this.#watchers.delete(listener);
   }
 
-  async #run(update: Update): Promise<never> {
+  async #run(update: Update): Promise<void> {
+    const host = this.#host;
     this.#enter(update, "requested");
-    const self = await this.#host.running();
-    update.from = this.#host.info();
-    const resolved = await resolveBuild(self, update.request);
+    const self = await host.build.running();
+    update.from = host.build.info();
+    const way = await host.build.wayBack();
+    const resolved = update.request.rollback
+      ? await resolveRollback(self, host.build.previous, way)
+      : await resolveBuild(self, update.request);
     update.to = resolved.build.info;
     this.#checkHeadroom();
 
     this.#enter(update, "loading");
-    await inspectBuild(resolved, AbortSignal.timeout(this.#left(update)));
-    warnAboutEdits(self, resolved);
+    const report = await host.check(resolved, update.signal);
+    if (!report.ok) throw new Error(report.reason ?? `Cannot use build ${resolved.build.name}`);
+    if (report.startup_ms !== null && report.startup_ms > update.leftMs()) {
+      throw new Error(
+        `Cannot update: the new build took ${report.startup_ms} ms to start in the check, ` +
+          `and ${update.leftMs()} ms are left until the deadline`,
+      );
+    }
+    const back = await way.image();
+    if (back.moved) await this.#checkBack(update, back.image, way.runtime, resolved.build);
+
+    this.#enter(update, "guarding");
+    if (update.request.guardian !== false) {
+      update.guarding = await Guarding.start({
+        image: back.image,
+        runtime: runtimePath(back.image.exec, way.runtime, getPid()),
+        program: back.locate(`${ROOT}kho/guardian_main.ts`),
+        timeoutMs: update.leftMs(),
+      });
+      if (update.ended) return await update.dismiss();
+      update.warnings.push(...supervisorWarnings());
+    }
 
     this.#enter(update, "quiescing");
-    const deadline = Date.now() + Math.min(this.#host.quiesceTimeoutMs, this.#left(update));
-    await this.#host.hooks.quiesce(update.id, deadline - Date.now());
-    const ports = this.#host.ports();
+    const deadline = Date.now() + Math.min(host.quiesceTimeoutMs, update.leftMs());
+    await host.hooks.quiesce(update.id, deadline - Date.now());
+    const ports = host.ports();
+    this.#check(update);
     update.journal.append(STALLED_EVENT);
     for (const port of ports) port.connections.pause();
     await settle(ports, deadline);
-    return this.#jump(update, self, resolved);
+    this.#check(update);
+    await this.#holdSignals(update);
+    this.#check(update);
+    if (host.socket !== null) this.#leaveWords(host.socket, update, "lost", CUT_SHORT);
+    this.#enter(update, "preserving");
+    cross(host, update, { self, resolved, back: back.image, way });
   }
 
-  /** Nothing is awaited here: from the last answer to the jump, no event of the application comes in between. */
-  #jump(update: Update, self: Self, resolved: ResolvedBuild): never {
-    const { resources, states, history } = this.#host;
-    using undo = new DisposableStack();
-    this.#enter(update, "preserving");
-    const outgoing = this.#host.outgoing();
-    resources.start();
-    for (const port of this.#host.ports()) {
-      let number = 0;
-      for (const fd of port.connections.takeDescriptors()) {
-        undo.use(fd);
-        const name = `${port.name}#${++number}`;
-        resources.add(name, "connection", fd.fd);
-        undo.defer(() => resources.drop(name));
-      }
-    }
-    const names = createMemfd("heirloom:names");
-    undo.use(names);
-    writeAll(names.fd, encodeNames(resources.names()));
-    addSeals(names.fd, SEALS.SEAL | SEALS.SHRINK | SEALS.GROW | SEALS.WRITE);
-    outgoing.preserveFd(names.fd, 0n);
-    undo.defer(() => outgoing.unpreserveFd(0n));
-    update.files = outgoing.files().length;
+  /** A way back that leads elsewhere is tried as well. */
+  async #checkBack(
+    update: Update,
+    image: ImageRecord,
+    runtime: number | null,
+    build: PendingBuild,
+  ): Promise<void> {
+    const name = image.entry;
+    const exec = runtimePath(image.exec, runtime, getPid());
+    const report = await this.#host.check(
+      { image: { ...image, exec }, build: { ...build, name, info: { ...build.info } }, boot: null },
+      update.signal,
+    );
+    if (!report.ok) throw noWayBack(`its snapshot does not start: ${report.reason}`);
+  }
 
-    const from: PendingBuild = {
-      info: this.#host.info(),
-      fingerprint: self.image.fingerprint,
-      name: self.image.names.entry ?? self.image.entry,
-      execName: self.image.names.exec,
-    };
-    reboot(orchestrator(), {
-      image: self.image,
-      next: resolved.image,
-      journal: update.journal,
-      inherited: self.inherited.filter(isOpenFd),
-      count: this.#host.count,
-      build: buildSegment,
-      subtrees: () => [
-        [LIVE_SUBTREE, states.save()],
-        [
-          HISTORY_SUBTREE,
-          history.encode({ id: update.id, from, to: resolved.build, deadline: update.deadline.toString() }),
-        ],
-      ],
-      written: ({ bytes, fds }) => {
-        update.segmentBytes = bytes;
-        update.fds = fds;
-      },
-    });
+  /**
+   * From here on a signal waits for the next image: a listener of this one would have no turn to hear it. One that came
+   * before has its turn now.
+   */
+  async #holdSignals(update: Update): Promise<void> {
+    const mask = blockForExec();
+    update.undo.defer(() => setMask(mask));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
+  #stop(update: Update, signal: string): void {
+    update.stopping = true;
+    const reason = `Cannot update: the service is asked to stop (${signal})`;
+    if (this.#host.socket !== null) this.#leaveWords(this.#host.socket, update, "refused", reason);
+    this.#refuse(update, new Error(reason));
   }
 
   #refuse(update: Update, error: unknown): void {
+    if (update.ended) return;
     const reason = error instanceof Error ? error.message : String(error);
     for (const port of this.#host.ports()) port.connections.resume();
+    if (SYNCHRONOUS.includes(update.phase)) this.#mend();
     update.journal.append(END_EVENT, reason);
     const record = this.#fold(update, reason);
-    update.journal[Symbol.dispose]();
-    this.#current = null;
-    this.#host.history.add(record);
-    this.#host.updating(false);
+    update.end();
     console.error(`heirloom: update ${update.id} was refused: ${reason}`);
-    this.#tell(record);
-    update.verdict.resolve(record);
     this.#host.hooks.resume(update.id, reason);
+    // What was started for the update is gone before anyone hears that it ended.
+    update.dismiss().catch(reportLate).then(() => {
+      // Of a service that stops, nobody may be left to tell how this ended.
+      if (this.#host.socket !== null && !update.stopping) removeLastWords(this.#host.socket);
+      this.#current = null;
+      this.#host.history.add(record);
+      this.#host.updating(false);
+      this.#tell(record);
+      update.verdict.resolve(record);
+    });
+  }
+
+  /** The jump may have found that a descriptor is not what it was: the next one is to find it whole. */
+  #mend(): void {
+    const records = new Map(orchestrator().outgoing.fds().map((record) => [record.fd, record]));
+    try {
+      this.#host.resources.mend((fd) => {
+        const record = records.get(fd);
+        return record === undefined || isIntact(record);
+      });
+    } catch (error) {
+      reportLate(error);
+    }
+  }
+
+  /** Said in advance: whoever is killed has no time for it. */
+  #leaveWords(socket: string, update: Update, outcome: "refused" | "lost", reason: string): void {
+    writeLastWords(socket, { ...this.#fold(update, reason), outcome });
+    update.lastWords = {
+      path: lastWordsPath(socket),
+      text: JSON.stringify({ ...this.#fold(update, null) }),
+    };
   }
 
   #enter(update: Update, phase: string): void {
-    update.journal.append(phase);
+    this.#check(update);
+    update.enter(phase);
+    takeover.fault?.(phase);
     if (this.#watchers.size > 0) this.#tell(this.#fold(update, null));
+  }
+
+  /** A step that took longer than the update finds it ended. */
+  #check(update: Update): void {
+    if (update.ended) throw late(update);
   }
 
   #tell(record: UpdateRecord): void {
@@ -246,6 +246,9 @@ export class Updater {
   }
 
   #fold(update: Update, reason: string | null): UpdateRecord {
+    const entries = update.journal.entries();
+    const died = update.guarding !== null &&
+      (!update.guarding.alive || entries.some(({ phase }) => phase === UNGUARDED_EVENT));
     return foldRecord({
       id: update.id,
       outcome: reason === null ? null : "refused",
@@ -254,18 +257,13 @@ export class Updater {
       to: update.to,
       generation: this.#host.generation(),
       pid: getPid(),
+      guardian: update.guarding === null ? "off" : died ? "died" : "watched",
       files: update.files,
       fds: update.fds,
       segment_bytes: update.segmentBytes,
       dropped: [],
-    }, update.journal.entries());
-  }
-
-  /** Milliseconds until the deadline of the whole update. */
-  #left(update: Update): number {
-    const left = Number((update.deadline - monotonicNs()) / 1_000_000n);
-    if (left <= 0) throw new Error("Cannot update: the deadline has passed");
-    return left;
+      warnings: update.warnings,
+    }, entries);
   }
 
   /** Each connection needs two more descriptors here, and the next image one more for everything that crosses. */
@@ -282,10 +280,8 @@ export class Updater {
   }
 }
 
-/** The way back starts the running build from its files; where those were overwritten, it would not be the same build. */
-function warnAboutEdits({ image }: Self, { image: next }: ResolvedBuild): void {
-  if (next.entry !== image.entry || next.fingerprint === image.fingerprint) return;
-  console.error(
-    `heirloom: warning: ${image.entry} was edited in place: if the new build fails, the old one cannot come back`,
-  );
+const CUT_SHORT = "the service ended in the middle of the update";
+
+function late(update: Update): Error {
+  return new Error(`Cannot update: the deadline has passed in phase ${update.phase}`);
 }

@@ -3,10 +3,10 @@
  *
  * @module
  */
+import type { UpdateRecord } from "../control/types.ts";
 import type { Role } from "../kho/abi/announcement.ts";
 import type { IncomingKho } from "../kho/incoming.ts";
 import { getPid } from "../sys/mod.ts";
-import type { History } from "./history.ts";
 import { failureOf, foldRecord } from "./record.ts";
 import { takeover } from "./takeover.ts";
 
@@ -25,33 +25,40 @@ export interface VerdictFacts {
   dropped: string[];
   /** Committed updates so far. */
   generation: number;
+  /** What became of the guardian. */
+  guardian: UpdateRecord["guardian"];
 }
 
 /**
- * Adds the record of the update to the history, and a line to stderr.
+ * Makes the record of an update, while its journal can still be read.
  *
- * @param history the updates of the service
- * @param incoming what was handed over, its journal still open
+ * @param incoming what was handed over
  * @param facts what the journal does not say
+ * @returns the record, or null where nobody said which update this is
  */
-export function rememberUpdate(history: History, incoming: IncomingKho, facts: VerdictFacts): void {
+export function makeRecord(incoming: IncomingKho, facts: VerdictFacts): UpdateRecord | null {
   const { pending } = takeover;
-  if (pending === null) return;
+  if (pending === null) return null;
   const entries = incoming.journal?.entries() ?? [];
   const outcome = OUTCOMES[incoming.role];
-  const record = foldRecord({
+  return foldRecord({
     ...facts,
     id: pending.id,
     outcome,
     reason: outcome === "committed" ? null : failureOf(entries) ?? "the new build gave up without a word",
     from: pending.from.info,
     to: pending.to.info,
+    warnings: pending.warnings,
     pid: getPid(),
     fds: incoming.record.fds.length,
     segment_bytes: incoming.bytes,
   }, entries);
-  history.add(record);
-  const blackout = record.blackout_ms === null ? "" : `, blackout ${record.blackout_ms.toFixed(1)} ms`;
-  const why = record.reason === null ? "" : `: ${record.reason}`;
-  console.error(`heirloom: update ${record.id} ${outcome}: generation ${record.generation}${blackout}${why}`);
+}
+
+/** Says on stderr how an update ended. */
+export function tellUpdate(record: UpdateRecord): void {
+  const { id, outcome, generation, blackout_ms, reason } = record;
+  const blackout = blackout_ms === null ? "" : `, blackout ${blackout_ms.toFixed(1)} ms`;
+  const why = reason === null ? "" : `: ${reason}`;
+  console.error(`heirloom: update ${id} ${outcome}: generation ${generation}${blackout}${why}`);
 }

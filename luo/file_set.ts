@@ -113,10 +113,11 @@ export class FileSet {
       );
     }
     this.#files.delete(token);
+    using undo = new DisposableStack();
+    undo.use(entry.file);
+    undo.defer(() => this.#luo.registry.unhold(entry.handler));
+    undo.defer(() => this.#luo.identities.delete(entry.identity));
     entry.handler.unpreserve(this.#args(entry));
-    this.#luo.identities.delete(entry.identity);
-    this.#luo.registry.unhold(entry.handler);
-    entry.file[Symbol.dispose]();
   }
 
   /** Undoes the preservation of all files, newest first. */

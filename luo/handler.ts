@@ -72,10 +72,29 @@ export interface IncomingArgs extends HandlerArgs {
   kho: IncomingHandover;
 }
 
+/** Arguments of the dry run in a check: the record, and no descriptor. */
+export interface CheckArgs extends HandlerArgs {
+  /** What the handler kept. */
+  serializedData: bigint;
+  /** Where the record is read; there are no descriptors to borrow. */
+  kho: Pick<IncomingHandover, "blob">;
+}
+
 /** Carries one kind of resource. */
 export interface FileHandler {
-  /** Unique name with the version of the records: 1 to 47 bytes. */
+  /** Unique name: 1 to 47 bytes. Records that no version of it could read belong to another name. */
   readonly compatible: string;
+  /** Optional. The version of the records that it writes: a positive integer. */
+  readonly version?: number;
+  /** Optional. The versions of records that it reads, lowest and highest. @default {[1, version]} */
+  readonly reads?: readonly [lowest: number, highest: number];
+  /**
+   * Optional. Can this record be taken back? Asked in a check, without any descriptor; must not change anything.
+   *
+   * @returns the version of the record, if it has one; it is held against {@linkcode FileHandler.reads}
+   * @throws what keeps the record from being read
+   */
+  check?(args: CheckArgs): number | undefined;
   /** Required. Does this handler carry that descriptor? Light, and without side effects. */
   canPreserve(args: { fd: number }): boolean;
   /** Required. Makes the resource ready to cross and sets `serializedData`. Undoes its own work when it throws. */

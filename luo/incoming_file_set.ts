@@ -7,6 +7,7 @@
  * Unhappy paths:
  * 1. `retrieve` fails: the error is remembered and given again; the handler is not asked twice, and `finish` is told.
  * 2. `canFinish` refuses: `EBUSY`, and nothing changed.
+ * 3. `finish` throws, which it must not: a line on stderr, and the next file.
  *
  * @module
  */
@@ -43,7 +44,7 @@ export class IncomingFileSet {
     this.#luo = luo;
     this.#session = session;
     for (const record of records) {
-      const handler = luo.registry.get(record.compatible);
+      const handler = luo.readerOf(record, session);
       if (handler === undefined) {
         throw new LuoError(
           "ENOENT",
@@ -120,7 +121,7 @@ export class IncomingFileSet {
     const blocker = this.blocker();
     if (blocker !== null) return blocker;
     for (const entry of [...this.#files.values()].reverse()) {
-      entry.handler.finish(this.#args(entry));
+      this.#finish(entry);
       if (entry.identity !== null) this.#luo.identities.delete(entry.identity);
       if (entry.file !== null && typeof entry.file !== "number") entry.file[Symbol.dispose]();
       this.#luo.registry.unhold(entry.handler);
@@ -136,6 +137,19 @@ export class IncomingFileSet {
       compatible: record.compatible,
       fd: numberOf(file),
     }));
+  }
+
+  /** The kernel's `finish` gives no answer: whatever a handler meets there, the others are finished too. */
+  #finish(entry: IncomingFile): void {
+    try {
+      entry.handler.finish(this.#args(entry));
+    } catch (error) {
+      const { compatible, token } = entry.record;
+      const reason = error instanceof Error ? error.message : String(error);
+      console.error(
+        `heirloom: handler "${compatible}" failed to finish token ${token} of session "${this.#session}": ${reason}`,
+      );
+    }
   }
 
   #take(entry: IncomingFile, action: string): void {

@@ -10,12 +10,18 @@
  *
  * @module
  */
-import { decodeLuo, type LuoRecord, MAX_NAME_BYTES, type SessionRecord } from "../kho/abi/luo.ts";
-import type { IncomingKho } from "../kho/incoming.ts";
+import type { Role } from "../kho/abi/announcement.ts";
+import {
+  decodeLuo,
+  type FileRecord,
+  type LuoRecord,
+  MAX_NAME_BYTES,
+  type SessionRecord,
+} from "../kho/abi/luo.ts";
 import { OutgoingKho } from "../kho/outgoing.ts";
 import type { OwnedFd } from "../sys/mod.ts";
 import { LuoError } from "./errors.ts";
-import { HandlerRegistry } from "./handler.ts";
+import { type FileHandler, HandlerRegistry, type IncomingHandover } from "./handler.ts";
 import { Identities } from "./identities.ts";
 import { Session } from "./session.ts";
 
@@ -24,6 +30,17 @@ export const MAX_SESSIONS = 510_000;
 
 /** The name of our subtree in the segment. */
 export const LUO_SUBTREE = "luo";
+
+/** What an orchestrator needs of a handover. */
+export interface HandedOver extends IncomingHandover {
+  /** Why this image was started. */
+  readonly role: Role;
+  /** The bytes of a subtree, or null where there is none of that name. */
+  subtree(name: string): Uint8Array | null;
+}
+
+/** Finds who takes back a file that was handed over. */
+export type FindReader = (record: FileRecord, session: string) => FileHandler | undefined;
 
 /** All sessions of a process. */
 export class Orchestrator {
@@ -35,16 +52,21 @@ export class Orchestrator {
   readonly outgoing: OutgoingKho = new OutgoingKho();
   /** Is the device open? */
   deviceOpen = false;
-  readonly #incomingKho: IncomingKho | null;
+  readonly #incomingKho: HandedOver | null;
+  readonly #find: FindReader;
   readonly #created = new Map<string, Session>();
   readonly #handed = new Map<string, Session>();
   #number = 0n;
   #read: { done: boolean; error: LuoError | null } = { done: false, error: null };
   #frozen = false;
 
-  /** @param incoming what the previous image handed over, or null at a cold start */
-  constructor(incoming: IncomingKho | null) {
+  /**
+   * @param incoming what the previous image handed over, or null at a cold start
+   * @param find who takes a file back, if not the registered handler of exactly that name
+   */
+  constructor(incoming: HandedOver | null, find?: FindReader) {
     this.#incomingKho = incoming;
+    this.#find = find ?? (({ compatible }) => this.registry.get(compatible));
   }
 
   /** The liveupdate number of this image: 0 at a cold start, the handed-over number otherwise. */
@@ -53,9 +75,14 @@ export class Orchestrator {
   }
 
   /** What the previous image handed over. */
-  incomingKho(): IncomingKho {
+  incomingKho(): HandedOver {
     if (this.#incomingKho === null) throw new LuoError("ENOENT", "Cannot read the handover: there is none");
     return this.#incomingKho;
+  }
+
+  /** Who takes back a file that was handed over. */
+  readerOf(record: FileRecord, session: string): FileHandler | undefined {
+    return this.#find(record, session);
   }
 
   /** Says that there is a handover which cannot be read: every opening of the device fails from now on. */

@@ -4,10 +4,9 @@
  *
  * @module
  */
-import type { IncomingKho } from "../kho/incoming.ts";
 import { LuoError } from "./errors.ts";
 import type { FileHandler } from "./handler.ts";
-import { Orchestrator } from "./orchestrator.ts";
+import { type FindReader, type HandedOver, Orchestrator } from "./orchestrator.ts";
 
 const KEY = Symbol.for("heirloom.v1.orchestrator");
 
@@ -57,12 +56,14 @@ function checkEnabled(handler: FileHandler): void {
 /**
  * Sets up the orchestrator with a handover. Once, before anyone asks for it.
  *
+ * @param incoming what was handed over
+ * @param find who takes a file back, if not the registered handler of exactly that name
  * @throws {TypeError} when it exists already
  */
-export function receiveHandover(incoming: IncomingKho): Orchestrator {
+export function receiveHandover(incoming: HandedOver, find?: FindReader): Orchestrator {
   if (scope[KEY] !== undefined) {
     throw new TypeError("Cannot receive the handover: the orchestrator exists already");
   }
-  scope[KEY] = new Orchestrator(incoming);
+  scope[KEY] = new Orchestrator(incoming, find);
   return scope[KEY];
 }

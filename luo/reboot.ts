@@ -34,12 +34,32 @@ export interface RebootPlan {
   inherited: readonly number[];
   /** How often this process has jumped so far. */
   count: bigint;
+  /** The runtime of the build that runs, held open, or null. */
+  runtime?: number | null;
+  /** The connection to the guardian, or null. */
+  guardian?: number | null;
   /** Further subtrees, asked for once the sessions are frozen. */
   subtrees(): Iterable<readonly [name: string, bytes: Uint8Array]>;
   /** Writes the segment; an argument, because it is loaded only by who updates. */
   build: typeof buildSegment;
-  /** Told when the segment is written, just before the jump. */
-  written?(segment: { bytes: number; fds: number }): void;
+  /** Told when the segment is written, just before the jump: the moment for a guardian to get its duplicates. */
+  written?(segment: WrittenSegment): void;
+  /** Told when the jump did not happen, after {@linkcode written}. */
+  unwritten?(): void;
+}
+
+/** A segment that is ready to cross. */
+export interface WrittenSegment {
+  /** Its size. */
+  bytes: number;
+  /** How many descriptors it lists. */
+  fds: number;
+  /** Its own descriptor. */
+  fd: number;
+  /** What its announcement repeats. */
+  nonce: Uint8Array;
+  /** All numbers that cross, its own included. */
+  crossing: readonly number[];
 }
 
 /**
@@ -69,21 +89,24 @@ export function reboot(luo: Orchestrator, plan: RebootPlan): never {
     outgoing.preserveFd(fd, "inherited");
     undo.defer(() => outgoing.unpreserveFd(fd));
   }
-  outgoing.preserveFd(plan.journal.fd, "journal");
-  undo.defer(() => outgoing.unpreserveFd(plan.journal.fd));
+  const own = [[plan.journal.fd, "journal"], [plan.runtime, "runtime"], [plan.guardian, "guardian"]] as const;
+  for (const [fd, role] of own) {
+    if (fd === null || fd === undefined) continue;
+    outgoing.preserveFd(fd, role);
+    undo.defer(() => outgoing.unpreserveFd(fd));
+  }
 
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const record = describeHandover(luo, plan, nonce);
   record.fds.forEach(verifyIdentity);
   const segment = plan.build(record);
   undo.use(segment.memory);
-  plan.written?.({ bytes: segment.bytes, fds: record.fds.length });
+  const { fd } = segment.memory;
+  const crossing = [fd, ...record.fds.map(({ fd }) => fd)];
+  undo.defer(() => plan.unwritten?.());
+  plan.written?.({ bytes: segment.bytes, fds: record.fds.length, fd, nonce, crossing });
   plan.journal.append("jumping");
-  jump({
-    image: plan.next,
-    announcement: { fd: segment.memory.fd, nonce, role: "update" },
-    crossing: [segment.memory.fd, ...record.fds.map(({ fd }) => fd)],
-  });
+  jump({ image: plan.next, announcement: { fd, nonce, role: "update" }, crossing });
 }
 
 /**

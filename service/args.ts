@@ -15,12 +15,16 @@
 import { suggestion, UsageError } from "./args_error.ts";
 import { BUILDERS, Line, runCommand, tooMany } from "./args_commands.ts";
 import { scan } from "./args_scan.ts";
-import { COMMAND_NAMES, type CommandName, COMMANDS, COMMON_FLAGS, isCommandName } from "./args_table.ts";
+import type { CommandName } from "./args_spec.ts";
+import { COMMAND_NAMES, COMMANDS, COMMON_FLAGS, isCommandName } from "./args_table.ts";
 import type { Environment, ParsedCommand } from "./args_types.ts";
 
 export { UsageError } from "./args_error.ts";
-export { type CommandName, EXIT } from "./args_table.ts";
+export type { CommandName } from "./args_spec.ts";
+export { EXIT } from "./args_table.ts";
 export type {
+  BuildOptions,
+  CheckCommand,
   CommonOptions,
   DemoCommand,
   Environment,
@@ -28,8 +32,10 @@ export type {
   InspectCommand,
   ParsedCommand,
   QueryCommand,
+  RollbackCommand,
   RunCommand,
   ServeCommand,
+  UpdateOptions,
   UpgradeCommand,
   VersionCommand,
 } from "./args_types.ts";

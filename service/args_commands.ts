@@ -10,22 +10,21 @@
  */
 
 import { nearest, UsageError } from "./args_error.ts";
-import {
-  type CommandName,
-  COMMANDS,
-  COMMON_FLAGS,
-  DEFAULT_ANSWER_SECONDS,
-  DEFAULT_HTTP_ADDRESS,
-  DEFAULT_UPGRADE_SECONDS,
-} from "./args_table.ts";
+import type { CommandName } from "./args_spec.ts";
+import { COMMANDS, COMMON_FLAGS, DEFAULT_ANSWER_SECONDS, DEFAULT_HTTP_ADDRESS } from "./args_table.ts";
+import { DEFAULT_CHECK_SECONDS, DEFAULT_UPGRADE_SECONDS } from "./args_table_update.ts";
 import type {
+  BuildOptions,
+  CheckCommand,
   CommonOptions,
   Environment,
   InspectCommand,
   ParsedCommand,
   QueryCommand,
+  RollbackCommand,
   RunCommand,
   ServeCommand,
+  UpdateOptions,
   UpgradeCommand,
 } from "./args_types.ts";
 import {
@@ -99,7 +98,9 @@ export const BUILDERS: Readonly<Record<Exclude<CommandName, "run" | "help">, (li
     status: (line) => queryCommand("status", line),
     sessions: (line) => queryCommand("sessions", line),
     history: (line) => queryCommand("history", line),
+    check: checkCommand,
     upgrade: upgradeCommand,
+    rollback: rollbackCommand,
     inspect: inspectCommand,
     demo: (line) => {
       line.noWords();
@@ -149,17 +150,40 @@ function queryCommand(command: QueryCommand["command"], line: Line): QueryComman
   return { command, ...line.common(), timeoutMs: answerTimeout(line) };
 }
 
+function checkCommand(line: Line): CheckCommand {
+  line.noWords();
+  const timeoutMs = line.get("timeout", parseSeconds) ?? DEFAULT_CHECK_SECONDS * 1000;
+  return { command: "check", ...line.common(), ...buildOptions(line), timeoutMs };
+}
+
 function upgradeCommand(line: Line): UpgradeCommand {
   line.noWords();
+  return { command: "upgrade", ...line.common(), ...buildOptions(line), ...updateOptions(line) };
+}
+
+function rollbackCommand(line: Line): RollbackCommand {
+  line.noWords();
+  return { command: "rollback", ...line.common(), ...updateOptions(line) };
+}
+
+function buildOptions(line: Line): BuildOptions {
   return {
-    command: "upgrade",
-    ...line.common(),
     build: line.get("build", parseText),
     deno: line.get("deno", parseText),
     heirloom: line.get("heirloom", parseText),
-    timeoutMs: line.get("timeout", parseSeconds) ?? DEFAULT_UPGRADE_SECONDS * 1000,
-    guardian: !line.has("no-guardian"),
   };
+}
+
+function updateOptions(line: Line): UpdateOptions {
+  const timeoutMs = line.get("timeout", parseSeconds) ?? DEFAULT_UPGRADE_SECONDS * 1000;
+  const commitAfterMs = line.get("commit-after", parseSeconds);
+  if (commitAfterMs !== undefined && commitAfterMs >= timeoutMs) {
+    throw new UsageError(
+      `Cannot commit after ${commitAfterMs / 1000} s: the deadline is ${timeoutMs / 1000} s; ` +
+        "allowed is a --commit-after that is less than --timeout",
+    );
+  }
+  return { timeoutMs, commitAfterMs, guardian: !line.has("no-guardian") };
 }
 
 function inspectCommand(line: Line): InspectCommand {

@@ -12,7 +12,8 @@
 
 import { parseArgs } from "node:util";
 import { suggestion, UsageError } from "./args_error.ts";
-import { COMMAND_NAMES, COMMANDS, type FlagSpec } from "./args_table.ts";
+import type { FlagSpec } from "./args_spec.ts";
+import { COMMAND_NAMES, COMMANDS } from "./args_table.ts";
 
 /** What was read. */
 export interface Scan {

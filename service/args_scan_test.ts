@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "./args_error.ts";
 import { scan } from "./args_scan.ts";
-import type { FlagSpec } from "./args_table.ts";
+import type { FlagSpec } from "./args_spec.ts";
 
 const TABLE: readonly FlagSpec[] = [
   { name: "file", value: "FILE", help: "" },

@@ -9,6 +9,8 @@
  * @module
  */
 
+import type { CommandName, CommandSpec, FlagSpec } from "./args_spec.ts";
+import { CHECK, ROLLBACK, UPGRADE } from "./args_table_update.ts";
 import { DEFAULT_QUOTAS } from "./segments/quotas.ts";
 
 /** What a process ends with. `EXIT.usage` is for a {@linkcode UsageError}. */
@@ -16,8 +18,11 @@ export const EXIT = { done: 0, refused: 1, usage: 2, noService: 3, noVerdict: 4 
 
 /** What each exit code means, for the help text. */
 export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
-  [EXIT.done, "Done; for an update: committed, and nothing less."],
-  [EXIT.refused, "Refused, rolled back, recovered or failed; the reason is on stderr."],
+  [EXIT.done, "Done; for an update: committed, and nothing less; for a check: it would take over."],
+  [
+    EXIT.refused,
+    "Refused, rolled back, recovered, lost or failed; a check: it would not; the reason is on stderr.",
+  ],
   [EXIT.usage, "Wrong usage; nothing was done."],
   [EXIT.noService, "No service at that socket."],
   [EXIT.noVerdict, "No answer or no verdict in time; an update may still be under way."],
@@ -25,52 +30,8 @@ export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[
 
 /** Where `serve` listens unless told otherwise. */
 export const DEFAULT_HTTP_ADDRESS = "127.0.0.1:8787";
-/** Seconds that a whole update may take unless told otherwise. */
-export const DEFAULT_UPGRADE_SECONDS = 30;
 /** Seconds to wait for an answer unless told otherwise. */
 export const DEFAULT_ANSWER_SECONDS = 10;
-
-/** The names of the commands. */
-export type CommandName =
-  | "run"
-  | "serve"
-  | "status"
-  | "sessions"
-  | "history"
-  | "upgrade"
-  | "inspect"
-  | "demo"
-  | "help";
-
-/** One flag of a command. */
-export interface FlagSpec {
-  /** The name without the dashes. */
-  readonly name: string;
-  /** One letter for a single dash. */
-  readonly short?: string;
-  /** How the help writes the value; a flag without one is on or off. */
-  readonly value?: string;
-  /** May the value begin with a dash? */
-  readonly dashedValue?: boolean;
-  /** What stands when the flag is left out, for the help. */
-  readonly preset?: string;
-  /** What it does. */
-  readonly help: string;
-}
-
-/** One command. */
-export interface CommandSpec {
-  /** What it does, in one line of the list of commands. */
-  readonly summary: string;
-  /** How it is called, without the flags' help; one line per form. */
-  readonly synopsis: readonly string[];
-  /** Paragraphs of its help. */
-  readonly description: readonly string[];
-  /** Its flags beside the common ones. */
-  readonly flags: readonly FlagSpec[];
-  /** Whole command lines, each with what it does. */
-  readonly examples: readonly (readonly [line: string, does: string])[];
-}
 
 /** The flags of every command. */
 export const COMMON_FLAGS: readonly FlagSpec[] = [
@@ -193,38 +154,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     flags: [ANSWER_TIMEOUT],
     examples: [["heirloom history --json", "every record in full"]],
   },
-  upgrade: {
-    summary: "Update in place and wait for the verdict",
-    synopsis: ["upgrade [--build PATH] [--deno PATH] [--heirloom DIR] [--timeout S] [--no-guardian]"],
-    description: [
-      "Replaces the service by a newer build, in the same process, and waits for the verdict. The new build is " +
-      "checked first; if it does not come up, the old one comes back with everything it had. Exit code 0 means " +
-      "committed.",
-      "Without --build, --deno and --heirloom the present names are resolved anew. A build is a directory with a " +
-      "main.ts, or a module: under `run` the app's new entry, under `serve` a newer Heirloom.",
-    ],
-    flags: [
-      { name: "build", value: "PATH", help: "The new build." },
-      { name: "deno", value: "PATH", help: "Another runtime." },
-      { name: "heirloom", value: "DIR", help: "A newer Heirloom under the same app." },
-      {
-        name: "timeout",
-        value: "S",
-        preset: String(DEFAULT_UPGRADE_SECONDS),
-        help: "The deadline of the whole update in seconds; the verdict is awaited 10 seconds longer.",
-      },
-      {
-        name: "no-guardian",
-        help:
-          "No guardian process. This version has none, with or without the flag: a new build that is killed or " +
-          "crashes before its verdict is not recovered.",
-      },
-    ],
-    examples: [
-      ["heirloom upgrade", "the same names, resolved anew"],
-      ["heirloom upgrade --build ./v2 --timeout 60", "to another build, in a minute at most"],
-    ],
-  },
+  check: CHECK,
+  upgrade: UPGRADE,
+  rollback: ROLLBACK,
   inspect: {
     summary: "Print a handover segment",
     synopsis: ["inspect FILE", "inspect --live [--timeout S]"],

@@ -60,7 +60,10 @@ Deno.test("parseCommand run refuses a missing ENTRY, bad --deno-args and unknown
   refuse(["run", "--deno-args", "'-A", "app.ts"], "--deno-args", "is not closed");
   refuse(["run", "--deno-args"], "its value ARGS is missing");
   refuse(["run", "--allow-net", "app.ts"], "--allow-net", "no such flag", "--deno-args");
-  refuse(["run", "--timeout", "3", "app.ts"], "it goes with status, sessions, history, upgrade, inspect");
+  refuse(
+    ["run", "--timeout", "3", "app.ts"],
+    "it goes with status, sessions, history, check, upgrade, rollback, inspect",
+  );
 });
 
 Deno.test("parseCommand serve has every default", () => {
@@ -105,39 +108,6 @@ Deno.test("parseCommand status, sessions and history wait ten seconds unless tol
   }
 });
 
-Deno.test("parseCommand upgrade has defaults and takes every flag", () => {
-  assertEquals(parse("upgrade"), {
-    command: "upgrade",
-    ...COMMON,
-    build: undefined,
-    deno: undefined,
-    heirloom: undefined,
-    timeoutMs: 30_000,
-    guardian: true,
-  });
-  const flags = "--build b --deno d --heirloom h --timeout 60 --no-guardian --json";
-  assertEquals(parse("upgrade", ...flags.split(" ")), {
-    command: "upgrade",
-    socket: "/s",
-    json: true,
-    build: "b",
-    deno: "d",
-    heirloom: "h",
-    timeoutMs: 60_000,
-    guardian: false,
-  });
-});
-
-Deno.test("parseCommand upgrade refuses bad values and words, with the flag that was probably meant", () => {
-  refuse(["upgrade", "--timeout", "0"], '--timeout "0"', "at most 3600");
-  refuse(["upgrade", "--timeout", "3601"], "at most 3600");
-  refuse(["upgrade", "--build="], "not empty");
-  refuse(["upgrade", "build", "./v2"], "did you mean --build?");
-  refuse(["upgrade", "--biuld", "./v2"], "did you mean --build?");
-  refuse(["upgrade", "--guardian"], "did you mean --no-guardian?");
-  refuse(["upgrade", "--no-guardian=1"], "--no-guardian takes no value");
-});
-
 Deno.test("parseCommand inspect takes either FILE or --live", () => {
   assertEquals(parse("inspect", "f"), { command: "inspect", ...COMMON, live: false, file: "f" });
   assertEquals(parse("inspect", "-"), { command: "inspect", ...COMMON, live: false, file: "-" });
@@ -153,7 +123,7 @@ Deno.test("parseCommand inspect takes either FILE or --live", () => {
 
 Deno.test("parseCommand demo takes the common flags only", () => {
   assertEquals(parse("demo", "--json"), { command: "demo", socket: "/s", json: true });
-  refuse(["demo", "--build", "x"], "it goes with upgrade");
+  refuse(["demo", "--build", "x"], "it goes with check, upgrade");
 });
 
 Deno.test("parseCommand help takes a command or none", () => {
@@ -204,6 +174,7 @@ Deno.test("parseCommand refuses a missing or unknown command", () => {
   refuse(["--json"], "no command is given");
   refuse(["stauts"], "did you mean status?");
   refuse(["up"], "did you mean upgrade?");
+  refuse(["rolback"], "did you mean rollback?");
   refuse(["toString"], "no such command");
   refuse([""], "no such command");
 });

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { CommandName } from "./args_table.ts";
+import type { CommandName } from "./args_spec.ts";
 import type { HttpAddress } from "./args_values.ts";
 import type { Quotas } from "./segments/quotas.ts";
 
@@ -55,19 +55,41 @@ export interface QueryCommand extends CommonOptions {
   readonly timeoutMs: number;
 }
 
-/** `upgrade`: an update, and its verdict. */
-export interface UpgradeCommand extends CommonOptions {
-  readonly command: "upgrade";
+/** What names a build. */
+export interface BuildOptions {
   /** The new build, as it was given; undefined: the present name, resolved anew. */
   readonly build: string | undefined;
   /** Another runtime, as it was given; undefined: the present name, resolved anew. */
   readonly deno: string | undefined;
   /** A newer Heirloom under the same app, as it was given; undefined: the present one. */
   readonly heirloom: string | undefined;
+}
+
+/** How an update goes, whatever it goes to. */
+export interface UpdateOptions {
   /** The deadline of the whole update, in milliseconds. */
   readonly timeoutMs: number;
+  /** How long the new build is to serve before the commit, in milliseconds, less than the deadline; undefined: not at all. */
+  readonly commitAfterMs: number | undefined;
   /** Is there to be a guardian? */
   readonly guardian: boolean;
+}
+
+/** `check`: would a build take over? */
+export interface CheckCommand extends CommonOptions, BuildOptions {
+  readonly command: "check";
+  /** After how many milliseconds a build that is not ready would not take over. */
+  readonly timeoutMs: number;
+}
+
+/** `upgrade`: an update, and its verdict. */
+export interface UpgradeCommand extends CommonOptions, BuildOptions, UpdateOptions {
+  readonly command: "upgrade";
+}
+
+/** `rollback`: an update to the previous build, and its verdict. */
+export interface RollbackCommand extends CommonOptions, UpdateOptions {
+  readonly command: "rollback";
 }
 
 /** `inspect`: a segment from a file, or of the running service. */
@@ -111,7 +133,9 @@ export type ParsedCommand =
   | RunCommand
   | ServeCommand
   | QueryCommand
+  | CheckCommand
   | UpgradeCommand
+  | RollbackCommand
   | InspectCommand
   | DemoCommand
   | HelpCommand

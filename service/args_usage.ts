@@ -8,14 +8,8 @@
  * @module
  */
 
-import {
-  COMMAND_NAMES,
-  type CommandName,
-  COMMANDS,
-  COMMON_FLAGS,
-  EXIT_MEANINGS,
-  type FlagSpec,
-} from "./args_table.ts";
+import type { CommandName, FlagSpec } from "./args_spec.ts";
+import { COMMAND_NAMES, COMMANDS, COMMON_FLAGS, EXIT_MEANINGS } from "./args_table.ts";
 
 const COLUMNS = 80;
 const INDENT = 2;

@@ -16,6 +16,7 @@ export function buildText(build: BuildInfo): string {
 export function updateText(record: UpdateRecord): string {
   const outcome = record.outcome ?? "under way";
   const pause = record.blackout_ms === null ? "" : `, pause ${duration(record.blackout_ms)}`;
-  const reason = record.reason === null ? "" : `: ${record.reason}`;
-  return `update ${record.id} ${outcome}: generation ${record.generation}${pause}${reason}`;
+  const guardian = record.guardian === "died" ? ", the guardian died" : "";
+  const reason = record.reason === null ? "" : `: ${record.reason.split("\n", 1)[0]}`;
+  return `update ${record.id} ${outcome}: generation ${record.generation}${pause}${guardian}${reason}`;
 }

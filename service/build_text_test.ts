@@ -17,6 +17,14 @@ Deno.test("updateText() tells outcome, generation, pause and reason, as far as t
     "update a1 refused: generation 3: it does not exist",
   );
   assertEquals(
+    updateText(sampleRecord({ guardian: "died" })),
+    "update a1 committed: generation 3, pause 12.3 ms, the guardian died",
+  );
+  assertEquals(
+    updateText(sampleRecord({ guardian: "watched" })),
+    "update a1 committed: generation 3, pause 12.3 ms",
+  );
+  assertEquals(
     updateText(sampleRecord({ outcome: null, blackout_ms: null })),
     "update a1 under way: generation 3",
   );

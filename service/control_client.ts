@@ -4,8 +4,8 @@
  * Happy path: one request, one connection, one JSON document.
  *
  * Unhappy paths: nobody serves that socket: {@linkcode NoServiceError}; no answer in time: {@linkcode NoAnswerError}; the
- * service refuses: {@linkcode ControlError} with its code and message. A connection that breaks is an ordinary `Error`:
- * who waits for a verdict asks again.
+ * service refuses: {@linkcode ControlError} with its code and message. A connection that breaks, as it may in the middle of
+ * an update, is a {@linkcode BrokenConnectionError}: who waits for a verdict asks again.
  *
  * @module
  */
@@ -19,6 +19,11 @@ export class NoServiceError extends Error {
 /** The service did not answer in time. */
 export class NoAnswerError extends Error {
   override readonly name = "NoAnswerError";
+}
+
+/** The service left before it had answered. */
+export class BrokenConnectionError extends Error {
+  override readonly name = "BrokenConnectionError";
 }
 
 /** The service refused. */
@@ -39,6 +44,9 @@ export class ControlError extends Error {
 
 /** System errors that say that nobody is there. */
 const NOBODY = ["ENOENT", "ECONNREFUSED", "ENOTSOCK", "ENOTDIR", "EPROTOTYPE"];
+
+/** System errors that say that somebody was there. */
+const BROKEN = ["ECONNRESET", "EPIPE"];
 
 /** Asks a service. */
 export class ControlClient {
@@ -75,8 +83,8 @@ export class ControlClient {
     const outgoing = request({ socketPath: this.socket, method, path, agent: false }, (incoming) => {
       const chunks: Uint8Array<ArrayBuffer>[] = [];
       incoming.on("data", (chunk: Uint8Array<ArrayBuffer>) => chunks.push(chunk));
-      incoming.on("error", reject);
-      incoming.on("aborted", () => reject(new Error("the connection broke")));
+      incoming.on("error", (error) => reject(this.#failure(error)));
+      incoming.on("aborted", () => reject(this.#broken()));
       incoming.on("end", async () => {
         const bytes = await new Blob(chunks).bytes();
         const status = incoming.statusCode ?? 0;
@@ -101,7 +109,12 @@ export class ControlClient {
     if (code === "EACCES") {
       return new Error(`Cannot ask ${this.socket}: it belongs to another user`, { cause: error });
     }
-    return error;
+    return BROKEN.includes(code) ? this.#broken(error) : error;
+  }
+
+  #broken(cause?: Error): Error {
+    const message = `Cannot ask ${this.socket}: the connection broke before the answer was complete`;
+    return new BrokenConnectionError(message, { cause });
   }
 }
 

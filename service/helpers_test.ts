@@ -20,6 +20,8 @@ export interface FakeService extends AsyncDisposable {
   socket: string;
   /** Every request so far: method, path, body. */
   requests: string[];
+  /** Ends for good, as a process does: whoever is connected is cut off. */
+  leave(): Promise<void>;
 }
 
 /** Starts a service that answers the way it is told. */
@@ -37,12 +39,16 @@ export async function startFake(answer: Answer): Promise<FakeService> {
     });
   });
   await new Promise<void>((resolve) => server.listen(socket, resolve));
+  const leave = async (): Promise<void> => {
+    server.closeAllConnections();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  };
   return {
     socket,
     requests,
+    leave,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await leave();
       await dir[Symbol.asyncDispose]();
     },
   };

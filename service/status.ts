@@ -57,7 +57,7 @@ function historyText(updates: UpdateRecord[]): string {
       String(record.generation),
       duration(record.blackout_ms),
       record.to.version ?? record.to.id ?? record.to.path,
-      record.reason ?? "-",
+      record.reason?.split("\n", 1)[0] ?? "-",
     ]),
   ]);
 }

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 
 import type { UpdateRecord } from "../control/types.ts";
 import type { UpgradeCommand } from "./args.ts";
-import { ControlError, NoServiceError } from "./control_client.ts";
+import { BrokenConnectionError, ControlError, NoServiceError } from "./control_client.ts";
 import { cli, type FakeService, json, printed, sampleRecord, startFake } from "./helpers_test.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -28,7 +28,7 @@ async function updating(...turns: Turn[]): Promise<FakeService> {
 function commandFor(socket: string, changes: Partial<UpgradeCommand> = {}): UpgradeCommand {
   return {
     ...{ command: "upgrade", socket, json: false, timeoutMs: 20_000, guardian: true },
-    ...{ build: undefined, deno: undefined, heirloom: undefined },
+    ...{ commitAfterMs: undefined, build: undefined, deno: undefined, heirloom: undefined },
     ...changes,
   };
 }
@@ -75,6 +75,7 @@ Deno.test("upgrade() asks for what it is told, with absolute paths", async () =>
     heirloom: "../h",
     guardian: false,
     timeoutMs: 500,
+    commitAfterMs: 200,
   };
   await printed(() => upgrade(commandFor(fake.socket, changes)));
   await printed(() => upgrade(commandFor(fake.socket)));
@@ -88,6 +89,7 @@ Deno.test("upgrade() asks for what it is told, with absolute paths", async () =>
       heirloom: `${Deno.cwd()}/../h`,
       timeout_ms: 500,
       guardian: false,
+      commit_after_ms: 200,
     },
     { timeout_ms: 20_000, guardian: true },
   ]);
@@ -100,6 +102,8 @@ Deno.test("upgrade() throws when it cannot be started, or must not be watched", 
   );
   const error = await assertRejects(() => upgrade(commandFor(busy.socket)), ControlError, "z9 is under way");
   assertEquals([error.code, busy.requests.length], ["EBUSY", 1]);
+  await using broken = await startFake((request) => void request.socket.destroy());
+  await assertRejects(() => upgrade(commandFor(broken.socket)), BrokenConnectionError);
   await using foreign = await updating(UNDER_WAY, "refuse");
   await assertRejects(() => upgrade(commandFor(foreign.socket)), ControlError, "not for you");
 });
@@ -134,9 +138,23 @@ Deno.test("upgrade exits 1 where the service refuses to start one, 3 where there
 
 Deno.test("upgrade exits 4 when no verdict comes within the deadline and ten seconds more", async () => {
   await using fake = await updating(UNDER_WAY);
+  await using gone = await startFake((_request, response) => {
+    json(response, 202, { id: "a1" });
+    response.on("finish", () => void gone.leave());
+  });
   const begun = performance.now();
-  const { code, stdout, stderr } = await cli(["upgrade", "--socket", fake.socket, "--timeout", "0.1"]);
-  assertEquals([code, stdout], [4, ""]);
-  assertEquals(stderr, "heirloom: Cannot tell how update a1 ended: no verdict after 10.1 s\n");
+  const run = (socket: string) => cli(["upgrade", "--socket", socket, "--timeout", "0.1"]);
+  const [late, nobody] = await Promise.all([run(fake.socket), run(gone.socket)]);
   assertEquals(performance.now() - begun >= 10_100, true);
+  assertEquals([late.code, late.stdout, nobody.code, nobody.stdout], [4, "", 4, ""]);
+  const message = "heirloom: Cannot tell how update a1 ended: no verdict after 10.1 s";
+  assertEquals(late.stderr, `${message}\n`);
+  assertEquals(nobody.stderr, `${message}; Cannot ask ${gone.socket}: nobody serves it (ENOENT)\n`);
+});
+
+Deno.test("upgrade exits 4 when the request is not answered, for an update may be under way", async () => {
+  await using broken = await startFake((request) => void request.socket.destroy());
+  const { code, stdout, stderr } = await cli(["upgrade", "--socket", broken.socket]);
+  assertEquals([code, stdout], [4, ""]);
+  assertStringIncludes(stderr, "the connection broke before the answer was complete");
 });

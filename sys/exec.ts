@@ -33,8 +33,14 @@ export function execve(path: string, argv: string[], env: readonly (Uint8Array |
 /**
  * Puts both pointer arrays and all strings into one buffer. C gets views of that very buffer, so nothing that a pointer
  * points to can be collected before the call.
+ *
+ * @param path the program, by path
+ * @param argv its arguments, its own name first
+ * @param env its environment, entries `NAME=value`
+ * @returns the three arguments of `execve`, which `posix_spawn` takes as well
+ * @throws {TypeError} if a string or an entry contains a NUL
  */
-function layOut(path: string, argv: readonly string[], env: readonly (Uint8Array | string)[]): {
+export function layOut(path: string, argv: readonly string[], env: readonly (Uint8Array | string)[]): {
   path: Uint8Array<ArrayBuffer>;
   argv: Uint8Array<ArrayBuffer>;
   env: Uint8Array<ArrayBuffer>;

@@ -104,13 +104,40 @@ export interface ScriptResult {
   stderr: string;
 }
 
+/** How to run a script otherwise than as this user in this cache. */
+export interface ScriptRunner {
+  /** A program that runs another one, with its first arguments; the runtime and its arguments follow. */
+  prefix: readonly [string, ...string[]];
+  /** Further variables. */
+  env?: Record<string, string>;
+}
+
+/** Runs scripts without the rights of root, which ordinary users do not have either. */
+export async function asOrdinaryUser(): Promise<ScriptRunner & AsyncDisposable> {
+  const cache = await Deno.makeTempDir({ prefix: "heirloom-sys-cache-" });
+  const prefix: [string, ...string[]] = Deno.uid() === 0
+    ? ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", Deno.execPath()]
+    : [Deno.execPath()];
+  await Deno.chmod(cache, 0o777);
+  return {
+    prefix,
+    env: { DENO_DIR: cache },
+    [Symbol.asyncDispose]: () => Deno.remove(cache, { recursive: true }),
+  };
+}
+
 /**
  * Runs TypeScript in a Deno of its own, where it may do to the process what a test runner would not survive. `sys` is
  * imported under that name; `say(value)` writes one line of JSON.
  */
-export async function runScript(body: string, env: Record<string, string> = {}): Promise<ScriptResult> {
+export async function runScript(
+  body: string,
+  env: Record<string, string> = {},
+  runner: ScriptRunner = { prefix: [Deno.execPath()] },
+): Promise<ScriptResult> {
   const directory = Deno.makeTempDirSync({ prefix: "heirloom-sys-" });
   try {
+    Deno.chmodSync(directory, 0o777);
     const file = `${directory}/script.ts`;
     Deno.writeTextFileSync(
       file,
@@ -124,9 +151,10 @@ function say(value: unknown): void {
 ${body}
 `,
     );
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--no-config", file],
-      env,
+    const [program, ...first] = runner.prefix;
+    const { code, stdout, stderr } = await new Deno.Command(program, {
+      args: [...first, "run", "-A", "--no-check", "--no-config", file],
+      env: { ...runner.env, ...env },
       stdin: "null",
     }).output();
     const decoder = new TextDecoder();
@@ -138,8 +166,12 @@ ${body}
 }
 
 /** Runs a script that must end well, and reads its lines as JSON. */
-export async function runScriptForJson(body: string, env: Record<string, string> = {}): Promise<unknown[]> {
-  const { lines, code, stderr } = await runScript(body, env);
+export async function runScriptForJson(
+  body: string,
+  env: Record<string, string> = {},
+  runner?: ScriptRunner,
+): Promise<unknown[]> {
+  const { lines, code, stderr } = await runScript(body, env, runner);
   assertEquals(code, 0, stderr);
   return lines.map((line) => JSON.parse(line));
 }

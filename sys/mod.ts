@@ -67,6 +67,7 @@ export {
   initialEnvironmentBytes,
   listFds,
   peakResidentBytes,
+  processAgeMs,
   residentBytes,
   startTime,
 } from "./proc.ts";
@@ -103,6 +104,7 @@ export {
 export {
   getIntOption,
   setIntOption,
+  setSocketTimeouts,
   SOCKET_OPTIONS,
   type SocketOption,
   type SocketOptionName,

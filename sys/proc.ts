@@ -100,6 +100,16 @@ export function commandLine(): string[] {
 }
 
 /**
+ * How long ago this process was started, by whatever image.
+ *
+ * @returns milliseconds, to 10 ms (proc(5): both clocks tick 100 times a second, and go on while the machine sleeps)
+ */
+export function processAgeMs(): number {
+  const [uptime = ""] = decodeText(readFile("/proc/uptime")).split(" ", 1);
+  return Math.max(0, Number(uptime) * 1000 - Number(startTime()) * 10);
+}
+
+/**
  * When a process was started; with its PID this names a process for good. An exec keeps it.
  *
  * @param pid a process; this one by default

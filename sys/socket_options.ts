@@ -12,6 +12,8 @@ import { check } from "./errno.ts";
 import { call } from "./symbols.ts";
 
 const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
 const IPPROTO_IP = 0;
 const IPPROTO_TCP = 6;
 const IPPROTO_IPV6 = 41;
@@ -139,6 +141,34 @@ export function setIntOption(fd: number, level: number, name: number, value: num
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, value, true);
   check(call.setsockopt(fd, level, name, bytes, bytes.byteLength), "setsockopt", subject(fd, level, name));
+}
+
+/**
+ * Limits how long a blocking socket waits (`SO_RCVTIMEO`, `SO_SNDTIMEO`). A call that waited that long is EAGAIN.
+ *
+ * @param fd a socket
+ * @param ms milliseconds for each single call; 0 for ever
+ * @throws {SysError} EBADF, ENOTSOCK, EDOM
+ * @throws {RangeError} if `ms` is not an integer from 0 to 2^31 - 1
+ */
+export function setSocketTimeouts(fd: number, ms: number): void {
+  if (!Number.isInteger(ms) || ms < 0 || ms > 0x7fffffff) {
+    throw new RangeError(
+      `Cannot limit the waiting of fd ${fd} to ${ms} ms: not an integer from 0 to 2147483647`,
+    );
+  }
+  // struct timeval
+  const time = new Uint8Array(16);
+  const view = new DataView(time.buffer);
+  view.setBigInt64(0, BigInt(Math.floor(ms / 1000)), true);
+  view.setBigInt64(8, BigInt((ms % 1000) * 1000), true);
+  for (const name of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+    check(
+      call.setsockopt(fd, SOL_SOCKET, name, time, time.byteLength),
+      "setsockopt",
+      subject(fd, SOL_SOCKET, name),
+    );
+  }
 }
 
 /**

@@ -1,8 +1,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SysError } from "./errno.ts";
-import { openFile } from "./file.ts";
+import { openFile, read, writeAll } from "./file.ts";
+import { makeSocketPair } from "./helpers_test.ts";
 import { createSocket, openListener } from "./socket.ts";
-import { getIntOption, getOptionBytes, setIntOption, SOCKET_OPTIONS } from "./socket_options.ts";
+import {
+  getIntOption,
+  getOptionBytes,
+  setIntOption,
+  setSocketTimeouts,
+  SOCKET_OPTIONS,
+} from "./socket_options.ts";
 
 function codeOf(body: () => unknown): string {
   return assertThrows(body, SysError).code;
@@ -79,4 +86,25 @@ Deno.test("setIntOption() refuses what does not fit into 32 bits", () => {
   for (const value of [1.5, NaN, 2 ** 32, -(2 ** 31) - 1]) {
     assertThrows(() => setIntOption(tcp.fd, ...SOCKET_OPTIONS.KEEPALIVE, value), RangeError);
   }
+});
+
+Deno.test("setSocketTimeouts() limits how long a blocking socket waits, in both directions", () => {
+  const [a, b] = makeSocketPair();
+  using ours = a;
+  using _theirs = b;
+  setSocketTimeouts(ours.fd, 30);
+  const begin = performance.now();
+  assertEquals(codeOf(() => read(ours.fd, new Uint8Array(1))), "EAGAIN");
+  const took = performance.now() - begin;
+  assert(took >= 29 && took < 5000, `${took} ms`);
+  assertEquals(
+    codeOf(() => {
+      for (;;) writeAll(ours.fd, new Uint8Array(65536));
+    }),
+    "EAGAIN",
+  );
+  assert(performance.now() - begin >= took + 29);
+  for (const ms of [-1, 0.5, NaN, 2 ** 31]) assertThrows(() => setSocketTimeouts(ours.fd, ms), RangeError);
+  using file = openFile("/dev/null");
+  assertEquals(codeOf(() => setSocketTimeouts(file.fd, 1)), "ENOTSOCK");
 });

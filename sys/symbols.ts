@@ -36,6 +36,7 @@ export const libc = {
   chdir: { parameters: ["buffer"], result: "i32" }, // int chdir(const char *path)
   close: { parameters: ["i32"], result: "i32" }, // int close(int fd)
   close_range: { parameters: ["u32", "u32", "i32"], result: "i32" }, // int close_range(unsigned first, unsigned last, int flags)
+  dup3: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int dup3(int fd, int newfd, int flags)
   execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" }, // int execve(const char *path, char *const argv[], char *const envp[])
   fdatasync: { parameters: ["i32"], result: "i32" }, // int fdatasync(int fd)
   fsync: { parameters: ["i32"], result: "i32" }, // int fsync(int fd)
@@ -65,6 +66,10 @@ export const libc = {
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" }, // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
   munmap: { parameters: ["pointer", "usize"], result: "i32" }, // int munmap(void *addr, size_t length)
 
+  // sys/ioctl.h, poll.h
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" }, // int ioctl(int fd, unsigned long op, ... /* void *arg */)
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" }, // int poll(struct pollfd *fds, nfds_t count, int timeout)
+
   // sys/socket.h
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int bind(int fd, const struct sockaddr *addr, socklen_t len)
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -72,15 +77,38 @@ export const libc = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" }, // int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
   listen: { parameters: ["i32", "i32"], result: "i32" }, // int listen(int fd, int backlog)
+  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" }, // int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
   shutdown: { parameters: ["i32", "i32"], result: "i32" }, // int shutdown(int fd, int how)
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int socket(int domain, int type, int protocol)
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int socketpair(int domain, int type, int protocol, int fds[2])
+
+  // spawn.h: these answer an error number themselves
+  posix_spawn: {
+    parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
+    result: "i32",
+  }, // int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const argv[], char *const envp[])
+  posix_spawn_file_actions_addchdir_np: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *, const char *path)
+  posix_spawn_file_actions_addclose: { parameters: ["buffer", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int fd)
+  posix_spawn_file_actions_addclosefrom_np: { parameters: ["buffer", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int from)
+  posix_spawn_file_actions_adddup2: { parameters: ["buffer", "i32", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int fd, int newfd)
+  posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
+  posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
+  posix_spawnattr_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)
+  posix_spawnattr_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)
+  posix_spawnattr_setflags: { parameters: ["buffer", "i16"], result: "i32" }, // int …(posix_spawnattr_t *, short flags)
+  posix_spawnattr_setsigdefault: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawnattr_t *, const sigset_t *)
+  posix_spawnattr_setsigmask: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawnattr_t *, const sigset_t *)
 
   // signal.h, sys/wait.h
   kill: { parameters: ["i32", "i32"], result: "i32" }, // int kill(pid_t pid, int sig)
   pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int pthread_sigmask(int how, const sigset_t *set, sigset_t *oldset)
   sigpending: { parameters: ["buffer"], result: "i32" }, // int sigpending(sigset_t *set)
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t waitpid(pid_t pid, int *status, int options)
+
+  // sys/prctl.h
+  prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" }, // int prctl(int op, ... /* unsigned long */)
 
   // sys/resource.h, time.h
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" }, // int clock_gettime(clockid_t clock, struct timespec *tp)

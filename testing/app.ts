@@ -22,13 +22,20 @@
 
 import { APP_VARIABLE, type AppCommand, appCommand } from "./app_command.ts";
 import { AppProcess } from "./app_process.ts";
-import type { AppExit, CommandResult, StartOptions, TestApp, UpgradeOptions } from "./app_types.ts";
+import type {
+  AppExit,
+  CheckOptions,
+  CommandResult,
+  StartOptions,
+  TestApp,
+  UpgradeOptions,
+} from "./app_types.ts";
 import { ConnectionFault } from "./connection.ts";
-import { callControl, ControlCallError } from "./control.ts";
+import { callControl, ControlCallError, readLastWords } from "./control.ts";
 import { tail } from "./output.ts";
 import { resolve } from "./paths.ts";
 import type { ProcessInfo } from "./process.ts";
-import type { SessionInfo, StatusReport, UpdateRecord } from "./types.ts";
+import type { CheckReport, SessionInfo, StatusReport, UpdateRecord } from "./types.ts";
 import { delay, type TempDir, tempDir } from "./wait.ts";
 
 /** The pause between two looks at an update or at a service that starts, in milliseconds. */
@@ -36,6 +43,9 @@ const POLL_MS = 20;
 
 /** How much longer than the deadline of an update to wait for its verdict, as the command line does. */
 const VERDICT_GRACE_MS = 10_000;
+
+/** How much longer than a check may take to wait for its report, as the command line does. */
+const CHECK_GRACE_MS = 5_000;
 
 /** How long a service that a guardian brings back may take to answer before it is ended. */
 const RECOVERY_MS = 5_000;
@@ -131,15 +141,22 @@ class RunningApp implements TestApp {
     return (await this.#get("/v1/history") as { updates: UpdateRecord[] }).updates;
   }
 
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    const timeoutMs = Math.round((options.timeoutS ?? 30) * 1000);
+    const body = { ...buildMembers(options), timeout_ms: timeoutMs };
+    const call = { socket: this.socket, path: "/v1/check", body, timeoutMs: timeoutMs + CHECK_GRACE_MS };
+    return await callControl(call) as CheckReport;
+  }
+
   async upgrade(options: UpgradeOptions = {}): Promise<UpdateRecord> {
     const timeoutMs = (options.timeoutS ?? 30) * 1000;
     const end = performance.now() + timeoutMs + VERDICT_GRACE_MS;
-    const { build, deno, heirloom, guardian } = options;
+    const { guardian, commitAfterS, rollback } = options;
     const body = {
-      ...(build === undefined ? {} : { build: resolve(build) }),
-      ...(deno === undefined ? {} : { deno: resolve(deno) }),
-      ...(heirloom === undefined ? {} : { heirloom: resolve(heirloom) }),
+      ...buildMembers(options),
       ...(guardian === undefined ? {} : { guardian }),
+      ...(commitAfterS === undefined ? {} : { commit_after_ms: Math.round(commitAfterS * 1000) }),
+      ...(rollback === undefined ? {} : { rollback }),
       timeout_ms: Math.round(timeoutMs),
     };
     const { id } = await callControl({ socket: this.socket, path: "/v1/upgrade", body }) as { id: string };
@@ -230,7 +247,11 @@ class RunningApp implements TestApp {
       } catch (error) {
         if (!(error instanceof ConnectionFault || error instanceof ControlCallError)) throw error;
         last = error.message;
-        if (this.processes().length === 0) {
+        // Words are left in advance, and count once nobody is there to say more.
+        const gone = this.processes().length === 0;
+        if (gone) {
+          const words = readLastWords(this.socket, id);
+          if (words !== null) return words;
           last = "no process of the service is left";
           break;
         }
@@ -247,4 +268,12 @@ class RunningApp implements TestApp {
     if (stderr.trim() !== "") parts.push(`standard error:\n${tail(stderr)}`);
     return parts.join("\n");
   }
+}
+
+function buildMembers({ build, deno, heirloom }: CheckOptions): Record<string, string> {
+  return {
+    ...(build === undefined ? {} : { build: resolve(build) }),
+    ...(deno === undefined ? {} : { deno: resolve(deno) }),
+    ...(heirloom === undefined ? {} : { heirloom: resolve(heirloom) }),
+  };
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ProcessInfo } from "./process.ts";
-import type { SessionInfo, StatusReport, UpdateRecord } from "./types.ts";
+import type { CheckReport, SessionInfo, StatusReport, UpdateRecord } from "./types.ts";
 
 /** How `startApp` starts a service. */
 export interface StartOptions {
@@ -72,6 +72,34 @@ export interface UpgradeOptions {
    * @default {true}
    */
   guardian?: boolean;
+  /**
+   * How long the new build serves before the commit, in seconds.
+   *
+   * @default {0}
+   */
+  commitAfterS?: number;
+  /**
+   * True to go back to the previous build of the history; then nothing else is named.
+   *
+   * @default {false}
+   */
+  rollback?: boolean;
+}
+
+/** What to check; without any of these the present names are resolved anew. */
+export interface CheckOptions {
+  /** The build, relative to the caller's directory: a directory with a `main.ts`, or a module. */
+  build?: string;
+  /** Another runtime. */
+  deno?: string;
+  /** The directory of another Heirloom. */
+  heirloom?: string;
+  /**
+   * After how many seconds a build that is not ready would not take over.
+   *
+   * @default {30}
+   */
+  timeoutS?: number;
 }
 
 /** What a command came to. */
@@ -131,8 +159,18 @@ export interface TestApp extends AsyncDisposable {
    */
   history(): Promise<readonly UpdateRecord[]>;
   /**
+   * Asks whether a build would take over. One that would not is no error: the report says so.
+   *
+   * @param options What to check.
+   * @returns The report.
+   * @throws {ControlCallError} If the service does not check just now, for example EBUSY while an update runs.
+   * @throws {ConnectionFault} If there is no answer 5 s after the time of the check.
+   */
+  check(options?: CheckOptions): Promise<CheckReport>;
+  /**
    * Updates the service through the control API and waits for the verdict, as the command line does. An update that is
-   * refused or undone is no error: the record says so.
+   * refused or undone is no error: the record says so. If nobody is left to ask, the last words of the service, a file
+   * beside the control socket, give the record.
    *
    * @param options What to update to.
    * @returns The record, its outcome not null.

@@ -7,6 +7,7 @@
 
 import { ClientConnection } from "./connection.ts";
 import type { HttpAnswer } from "./http_response.ts";
+import type { UpdateRecord } from "./types.ts";
 
 /** The service answered a call with an error. */
 export class ControlCallError extends Error {
@@ -61,6 +62,25 @@ export async function callControl(call: ControlCall): Promise<unknown> {
   using connection = await ClientConnection.open({ unix: socket }, { timeoutMs });
   const left = Math.max(1, timeoutMs - (performance.now() - began));
   return readDocument(path, await connection.exchange(encodeCall(path, call.body), left));
+}
+
+/**
+ * Reads what a service that ended for good after an update left beside its control socket.
+ *
+ * @param socket The path of the control socket.
+ * @param id The update.
+ * @returns Its record, or null if there is none, or it is about another update.
+ */
+export function readLastWords(socket: string, id: string): UpdateRecord | null {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(`${socket}.last.json`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+  const record = JSON.parse(text) as UpdateRecord;
+  return record.id === id ? record : null;
 }
 
 function encodeCall(path: string, body: unknown): Uint8Array {

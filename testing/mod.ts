@@ -35,7 +35,14 @@
 
 export { startApp } from "./app.ts";
 export { APP_VARIABLE, heirloomRoot } from "./app_command.ts";
-export type { AppExit, CommandResult, StartOptions, TestApp, UpgradeOptions } from "./app_types.ts";
+export type {
+  AppExit,
+  CheckOptions,
+  CommandResult,
+  StartOptions,
+  TestApp,
+  UpgradeOptions,
+} from "./app_types.ts";
 export { assertNoFailures, assertNothingLost } from "./assertions.ts";
 export type { NothingLostOptions } from "./assertions.ts";
 export { copyTree, writeApp } from "./build.ts";
@@ -76,10 +83,14 @@ export { snapshot } from "./snapshot.ts";
 export type { Snapshot, SnapshotSource } from "./snapshot.ts";
 export type {
   BuildInfo,
+  CheckReport,
   FileInfo,
   ServiceState,
   SessionInfo,
+  StateReport,
   StatusReport,
+  TokenReport,
+  TokenVerdict,
   UpdateOutcome,
   UpdatePhase,
   UpdateRecord,

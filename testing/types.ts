@@ -72,6 +72,11 @@ export interface UpdateRecord {
   readonly generation: number;
   /** The process after the update. */
   readonly pid: number;
+  /**
+   * What became of the guardian. `off`: there was none. `watched`: it released the new build at the commit. `died`: it
+   * ended before. `acted`: it brought the old build back.
+   */
+  readonly guardian: "off" | "watched" | "died" | "acted";
   /** From the start of the freeze until the taps were open, in milliseconds; null without a jump. */
   readonly blackout_ms: number | null;
   /** From the first arrival that was left unread until the taps were open, in milliseconds; null without a jump. */
@@ -86,6 +91,8 @@ export interface UpdateRecord {
   readonly segment_bytes: number;
   /** The names which the new build did not claim, dropped at the commit. */
   readonly dropped: readonly string[];
+  /** What an operator should know although it did not keep the update from happening. */
+  readonly warnings: readonly string[];
 }
 
 /** What `status` answers. */
@@ -104,4 +111,56 @@ export interface StatusReport {
   readonly sessions: readonly SessionInfo[];
   /** The update that ended last, or the one that runs; null if there was none. */
   readonly last_update: UpdateRecord | null;
+}
+
+/**
+ * What a new build would do with something that is handed over. `ok`: take it as it is. `needs migration`: turn it into
+ * its own form. `unsupported`: it cannot take it. `unclaimed`: it does not ask for it.
+ */
+export type TokenVerdict = "ok" | "needs migration" | "unsupported" | "unclaimed";
+
+/** What a new build would do with one preserved file. */
+export interface TokenReport {
+  /** The name of the session. */
+  readonly session: string;
+  /** The token, an unsigned 64-bit number in decimal digits. */
+  readonly token: string;
+  /** The name that the application gave, null for a file that was preserved by token alone. */
+  readonly name: string | null;
+  /** The handler that carries the file, for example `memfd-v1`. */
+  readonly compatible: string;
+  /** What would become of it. */
+  readonly verdict: TokenVerdict;
+  /** Why, null if it is ok. */
+  readonly reason: string | null;
+}
+
+/** What a new build would do with one saved state. */
+export interface StateReport {
+  /** The name. */
+  readonly name: string;
+  /** The version that is written now, null if that is not known. */
+  readonly version: number | null;
+  /** What would become of it. */
+  readonly verdict: TokenVerdict;
+  /** Why, null if it is ok. */
+  readonly reason: string | null;
+}
+
+/** What `check` answers. */
+export interface CheckReport {
+  /** Whether the build would take over. */
+  readonly ok: boolean;
+  /** The build that was checked. */
+  readonly build: BuildInfo;
+  /** How long it took until it was ready, in milliseconds; null if it never was. */
+  readonly startup_ms: number | null;
+  /** Why it would not take over, in words; null if it would. */
+  readonly reason: string | null;
+  /** The end of what it wrote to standard error. */
+  readonly stderr: string;
+  /** What would become of the preserved files. */
+  readonly tokens: readonly TokenReport[];
+  /** What would become of the saved states. */
+  readonly states: readonly StateReport[];
 }

@@ -6,13 +6,28 @@
  *
  * @module
  */
-import { decodeCbor, encodeCbor } from "../codec.ts";
+import { decodeTriple, encodeTriple } from "./entry_cbor.ts";
 
 /** Bytes of one entry. */
 export const SLOT_BYTES = 512;
 
 /** Longest note of an entry, in bytes of UTF-8; longer ones are cut. */
 export const MAX_NOTE_BYTES = 440;
+
+/** The event that holds why a build gave up, or what became of it. */
+export const FAILED_EVENT = "failed";
+
+/** The event at which something that arrives begins to be left unread. */
+export const STALLED_EVENT = "stalled";
+
+/** The event that closes the last phase. */
+export const END_EVENT = "end";
+
+/** The event that says that the guardian could not go on; the update did. */
+export const UNGUARDED_EVENT = "unguarded";
+
+/** Events that are no phases. */
+export const JOURNAL_EVENTS: readonly string[] = [STALLED_EVENT, END_EVENT, FAILED_EVENT, UNGUARDED_EVENT];
 
 /** One stamp of an update. */
 export interface JournalEntry {
@@ -27,7 +42,7 @@ export interface JournalEntry {
 /** Encodes an entry; a note that is too long is cut at a character. */
 export function encodeEntry(entry: JournalEntry): Uint8Array {
   const slot = new Uint8Array(SLOT_BYTES);
-  const content = encodeCbor([entry.at, entry.phase, entry.note === null ? null : cut(entry.note)]);
+  const content = encodeTriple([entry.at, entry.phase, entry.note === null ? null : cut(entry.note)]);
   const view = new DataView(slot.buffer);
   view.setUint16(0, content.byteLength, true);
   slot.set(content, 2);
@@ -46,17 +61,10 @@ export function decodeEntry(slot: Uint8Array): JournalEntry | null {
   const length = view.getUint16(0, true);
   if (length === 0 || length > SLOT_BYTES - 6) return null;
   if (view.getUint32(SLOT_BYTES - 4, true) !== crc32(slot.subarray(0, SLOT_BYTES - 4))) return null;
-  try {
-    const value = decodeCbor(slot.subarray(2, 2 + length));
-    if (!Array.isArray(value) || value.length !== 3) return null;
-    const [at, phase, note] = value;
-    if ((typeof at !== "number" && typeof at !== "bigint") || typeof phase !== "string") return null;
-    if (note !== null && typeof note !== "string") return null;
-    return { at: BigInt(at), phase, note: note ?? null };
-  } catch {
-    // A checksum that fits by chance: the entry is worth nothing all the same.
-    return null;
-  }
+  const entry = decodeTriple(slot.subarray(2, 2 + length));
+  if (entry === null) return null;
+  const [at, phase, note] = entry;
+  return { at, phase, note };
 }
 
 function cut(note: string): string {

@@ -17,6 +17,9 @@ export const LIVE_SUBTREE = "live";
 /** Name of the subtree with the history. */
 export const HISTORY_SUBTREE = "history";
 
+/** Name of the subtree with the map of names in a segment that is only checked: there, token 0 has no descriptor. */
+export const NAMES_SUBTREE = "names";
+
 const NAMES_VERSION = "names-v1";
 const STATES_VERSION = "live-v1";
 const HISTORY_VERSION = "history-v1";

@@ -23,8 +23,13 @@ export const MAX_SUBTREE_NAME_BYTES = 63;
 /** Most descriptors that one segment may list. */
 export const MAX_FDS = 1_000_000;
 
-/** What a descriptor is to the handover: a preserved resource, the journal, or one inherited at the cold start. */
-export type FdRole = "preserved" | "journal" | "inherited";
+/**
+ * What a descriptor is to the handover: a preserved resource, the journal, one inherited at the cold start, the runtime
+ * of the build that wrote the segment, or the connection to the guardian.
+ */
+export type FdRole = "preserved" | "journal" | "inherited" | "runtime" | "guardian";
+
+const FD_ROLES: readonly string[] = ["preserved", "journal", "inherited", "runtime", "guardian"];
 
 /** One descriptor that crosses, with what identifies it. */
 export interface FdRecord {
@@ -140,7 +145,7 @@ export function parseSegment(value: CborValue): SegmentRecord {
 function parseFd(value: CborValue, place: string): FdRecord {
   const fields = new Fields(value, place);
   const kind = fields.text("kind");
-  if (kind !== "preserved" && kind !== "journal" && kind !== "inherited") {
+  if (!FD_ROLES.includes(kind)) {
     throw new HandoverError("CORRUPT", `Cannot read ${place}.kind of the handover: "${kind}" is unknown`);
   }
   const record: FdRecord = {
@@ -148,7 +153,7 @@ function parseFd(value: CborValue, place: string): FdRecord {
     dev: fields.u64("dev"),
     ino: fields.u64("ino"),
     mode: fields.int("mode", 0xffffffff),
-    kind,
+    kind: kind as FdRole,
   };
   if (fields.maybe("cookie") !== undefined) record.cookie = fields.u64("cookie");
   fields.end();

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { freePort, startApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
+import { freePort, startApp, type TestApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
 
 /** A server under test. Disposing it ends it. */
 export interface Subject extends AsyncDisposable {
@@ -95,13 +95,14 @@ export interface ManyFiles {
   readonly blackoutMs: number;
 }
 
+/** An application that keeps a number of memfds. */
+export function startFiles(count: number): Promise<TestApp> {
+  return startApp({ entry: path("files_app.ts"), args: [String(count)], denoArgs: DENO_ARGS });
+}
+
 /** Updates an application that keeps a number of memfds. */
 export async function measureFiles(count: number): Promise<ManyFiles> {
-  await using app = await startApp({
-    entry: path("files_app.ts"),
-    args: [String(count)],
-    denoArgs: DENO_ARGS,
-  });
+  await using app = await startFiles(count);
   // The first record carries no history yet; the second does.
   await app.upgrade();
   const record = await app.upgrade();

@@ -72,8 +72,8 @@ export async function play(stage: Stage, narrator: Narrator): Promise<DemoReport
   const versions = Array.from({ length: UPDATES + 1 }, (_, index) => bumped(version, index + 1));
   const builds: string[] = [];
   for (const next of versions) builds.push(await stage.build(next));
-  await Deno.writeTextFile(`${builds[UPDATES]}/main.ts`, BROKEN_MAIN);
-  narrator.end(`${versions.slice(0, UPDATES).join(", ")}; ${versions[UPDATES]} throws while it loads`);
+  await breakBuild(builds[UPDATES]!);
+  narrator.end(`${versions.slice(0, UPDATES).join(", ")}; ${versions[UPDATES]} throws when it takes over`);
 
   const before = await snapshot(app);
   narrator.begin(
@@ -143,14 +143,15 @@ export async function play(stage: Stage, narrator: Narrator): Promise<DemoReport
   };
 }
 
-/** The last line throws; what is above it has to look like a build. */
-const BROKEN_MAIN = `/**
- * A build that breaks.
- *
- * @module
- */
-throw new Error("this build is broken on purpose");
+/** A build that passes the check, for else it would be refused before it could break anything. */
+const BREAK = `if (!Deno.env.has("HEIRLOOM_PREFLIGHT")) throw new Error("this build is broken on purpose");
 `;
+
+/** Makes a build break where it takes over, and only there. */
+async function breakBuild(build: string): Promise<void> {
+  const entry = `${build}/main.ts`;
+  await Deno.writeTextFile(entry, `${BREAK}${await Deno.readTextFile(entry)}`);
+}
 
 async function upgrade(
   stage: Stage,

@@ -12,6 +12,7 @@ const RECORD = [
   "to",
   "generation",
   "pid",
+  "guardian",
   "blackout_ms",
   "stall_ms",
   "phases",
@@ -19,6 +20,7 @@ const RECORD = [
   "fds",
   "segment_bytes",
   "dropped",
+  "warnings",
 ].sort();
 const BUILD = ["id", "path", "version"];
 
@@ -157,6 +159,7 @@ Deno.test("the socket of a service that was killed is replaced; one that ends re
     const child = new Deno.Command(CLI[0]!, {
       args: [...CLI.slice(1), "run", "--socket", socket, entry, String(port)],
       cwd: dir.path,
+      env: { XDG_STATE_HOME: `${dir.path}/state` },
       stdin: "null",
       stdout: "null",
       stderr: "null",

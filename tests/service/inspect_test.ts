@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { encodeCbor } from "../../kho/codec.ts";
 import { assertNothingLost, freePort, heirloomRoot, snapshot, waitFor } from "../../testing/mod.ts";
-import { builds, runCommand, startHeld } from "../update/_fixtures.ts";
+import { builds, READY_IN_CHECK, runCommand, startHeld } from "../update/_fixtures.ts";
 
 const CLI = [Deno.execPath(), "run", "-A", `${heirloomRoot()}/main.ts`];
 
@@ -11,7 +11,7 @@ Deno.test("inspect prints the segment of a real update, and says what is wrong w
   // A build in probation holds the segment; from outside it can be copied out of its descriptor.
   const waiting = await all.write("waiting", {
     label: "v2",
-    ready: `for (;;) {
+    ready: `${READY_IN_CHECK}for (;;) {
   try { Deno.statSync("${gate}"); break; } catch { await new Promise((resolve) => setTimeout(resolve, 10)); }
 }
 await live.ready();`,

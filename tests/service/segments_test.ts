@@ -9,7 +9,7 @@ import {
   tempDir,
   writeApp,
 } from "../../testing/mod.ts";
-import { Client } from "../update/_fixtures.ts";
+import { Client, onlyForReal, opensInCheck } from "../update/_fixtures.ts";
 import { startServing } from "./_serve.ts";
 
 const SIZE = 300_000;
@@ -23,7 +23,7 @@ Deno.test("segments over HTTP survive updates to another version of Heirloom, an
   const next = await copyTree(heirloomRoot(), `${dir.path}/next`, { version: "0.1.1" });
   await Deno.mkdir(`${dir.path}/bad`);
   const bad = await writeApp(`${dir.path}/bad`, {
-    files: { "main.ts": 'throw new Error("a bad release");\n' },
+    files: { "main.ts": opensInCheck('throw new Error("a bad release");\n') },
   });
   await using serving = await startServing(dir.path);
   const { app, ask, url } = serving;
@@ -92,15 +92,18 @@ Deno.test("a Heirloom tree that is broken, wherever it is, does not take the ser
   const { app, ask } = serving;
   assertEquals((await ask("/v1/segments/data?size=4", { method: "PUT" })).status, 201);
   assertEquals((await ask("/v1/segments/data/bytes", { method: "PUT", body: "kept" })).status, 200);
+  const syntax = (): string => "export const = ;\n";
+  const late = (text: string): string => `${onlyForReal('throw new Error("broken");')}\n${text}`;
   const breaks = [
-    ["main.ts", "refused"],
-    ["kho/incoming.ts", "refused"],
-    ["service/serve.ts", "rolled-back"],
+    ["main.ts", syntax, "refused"],
+    ["kho/incoming.ts", syntax, "refused"],
+    ["service/serve.ts", syntax, "refused"],
+    ["service/live_store.ts", late, "rolled-back"],
   ] as const;
-  for (const [file, outcome] of breaks) {
+  for (const [file, broken, outcome] of breaks) {
     await t.step(file, async () => {
       const tree = await copyTree(heirloomRoot(), `${dir.path}/${file.replaceAll("/", "-")}`);
-      await Deno.writeTextFile(`${tree}/${file}`, "export const = ;\n");
+      await Deno.writeTextFile(`${tree}/${file}`, broken(await Deno.readTextFile(`${tree}/${file}`)));
       const record = await app.upgrade({ build: tree });
       assertEquals(record.outcome, outcome, `${record.reason}`);
       assert(record.reason?.includes(file), `${record.reason}`);

@@ -83,6 +83,20 @@ ${ready}
 `;
 }
 
+/** Statements that are executed where a build takes over for real, and not in its check. */
+export function onlyForReal(code: string): string {
+  return `if (!Deno.env.has("HEIRLOOM_PREFLIGHT")) {\n${code}\n}`;
+}
+
+/** A whole module that never opens live update: in the check it is ready, and only what takes over for real runs it. */
+export function opensInCheck(text: string): string {
+  const open = `await (await (await import("${LIBRARY}")).open()).ready();`;
+  return `if (Deno.env.has("HEIRLOOM_PREFLIGHT")) ${open}\n${text}`;
+}
+
+/** For {@linkcode AppParts.ready}: in the check the build is ready, and what follows is for real. */
+export const READY_IN_CHECK = "if (live.checking) await live.ready();\n";
+
 /** A directory of builds. */
 export interface Builds extends AsyncDisposable {
   /** Its path. */

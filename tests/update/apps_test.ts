@@ -1,6 +1,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort, tempDir, writeApp } from "../../testing/mod.ts";
-import { appText, builds, type Held, LIBRARY, runCommand, startHeld } from "./_fixtures.ts";
+import {
+  appText,
+  builds,
+  type Held,
+  LIBRARY,
+  onlyForReal,
+  opensInCheck,
+  runCommand,
+  startHeld,
+} from "./_fixtures.ts";
 
 /** A configuration as an application that lives elsewhere has it. */
 function config(more: Record<string, unknown> = {}): string {
@@ -83,7 +92,10 @@ for (
     await held.commits(first, "v1");
     await updates(held, second);
     const failing = await writeApp(`${dir.path}/failing`, {
-      files: files("v3", { ...more, "own/greeting.ts": 'throw new Error("no greeting");\n' }),
+      files: files("v3", {
+        ...more,
+        "own/greeting.ts": `${onlyForReal('throw new Error("no greeting");')}\nexport const greeting = "";\n`,
+      }),
     });
     assertEquals((await held.app.upgrade({ build: failing })).outcome, "rolled-back");
     await held.holds("v2", 2);
@@ -108,7 +120,7 @@ Deno.test("an entry through a symbolic link is resolved anew by each update", as
   const [v1, v2, v3] = [
     await all.write("v1", { label: "v1" }),
     await all.write("v2", { label: "v2" }),
-    await all.write("v3", 'throw new Error("v3 is bad");'),
+    await all.write("v3", opensInCheck('throw new Error("v3 is bad");')),
   ];
   const current = `${all.path}/current`;
   const pointTo = async (name: string): Promise<void> => {

@@ -8,6 +8,7 @@ import {
   once,
   rawConnection,
   readUntil,
+  READY_IN_CHECK,
   SAYS_QUIESCING,
   startHeld,
   untilQuiescing,
@@ -107,7 +108,7 @@ Deno.test("silent, half-asked and waiting connections are answered by the new bu
   // The new build takes its time before it is ready, so that connections wait in the backlog of a build in probation.
   const second = await all.write("second", {
     label: "v2",
-    ready: `console.log("in probation");
+    ready: `${READY_IN_CHECK}console.log("in probation");
 for (;;) {
   try { Deno.statSync("${gate}"); break; } catch { await new Promise((resolve) => setTimeout(resolve, 10)); }
 }

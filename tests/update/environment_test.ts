@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertNothingLost, freePort, snapshot } from "../../testing/mod.ts";
-import { builds, startHeld } from "./_fixtures.ts";
+import { builds, opensInCheck, startHeld } from "./_fixtures.ts";
 
 /** What the process says of itself; `/change` makes everything else than it was, `/child` asks a child. */
 const ROUTES = `  if (path === "/self") {
@@ -51,7 +51,7 @@ Deno.test("environment, directory, umask, arguments and signals after an update 
 
   // The same after an update that was undone: it is the old build that comes back.
   await held.client.text("/change");
-  const failing = await all.write("failing", 'throw new Error("no");');
+  const failing = await all.write("failing", opensInCheck('throw new Error("no");'));
   assertEquals((await held.app.upgrade({ build: failing })).outcome, "rolled-back");
   assertEquals(await self(), cold);
   assertNothingLost(before, await snapshot(held.app), {
@@ -94,7 +94,7 @@ Deno.test("a descriptor that was inherited without CLOEXEC is still there after 
   assertEquals(ours.length, 2, before.inheritable.join("; "));
   await held.commits(entry, "v1");
   await held.commits(entry, "v1");
-  const failing = await all.write("failing", 'throw new Error("no");');
+  const failing = await all.write("failing", opensInCheck('throw new Error("no");'));
   assertEquals((await held.app.upgrade({ build: failing })).outcome, "rolled-back");
   assertEquals(await held.client.text("/nine"), "from the surroundings\n");
   const after = await snapshot(held.app);

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { freePort, startApp } from "../../testing/mod.ts";
-import { builds, Client, LIBRARY } from "./_fixtures.ts";
+import { builds, Client, LIBRARY, READY_IN_CHECK } from "./_fixtures.ts";
 
 /** An application that reads a file piece by piece and writes another one at a place of its own choice. */
 const APP = `import { open } from "${LIBRARY}";
@@ -71,7 +71,10 @@ await live.ready();
 Deno.test("a lock of flock(2) is held without a gap over updates, and one that fails", async () => {
   await using all = builds();
   const entry = await all.write("app", LOCKING);
-  const bad = await all.write("bad", LOCKING.replace("await live.ready();", 'throw new Error("no");'));
+  const bad = await all.write(
+    "bad",
+    LOCKING.replace("await live.ready();", `${READY_IN_CHECK}throw new Error("no");`),
+  );
   await using app = await startApp({ entry, args: [String(freePort())], cwd: all.path });
   using file = await Deno.open(`${all.path}/locked.txt`, { write: true });
   let got = false;

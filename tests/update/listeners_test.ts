@@ -8,7 +8,7 @@ import {
   startLoad,
   tempDir,
 } from "../../testing/mod.ts";
-import { builds, Client, LIBRARY, once } from "./_fixtures.ts";
+import { builds, Client, LIBRARY, once, READY_IN_CHECK } from "./_fixtures.ts";
 
 /** An application that listens where its builds say, and answers with a label. */
 function listening(label: string, addresses: Record<string, unknown>): string {
@@ -73,7 +73,10 @@ Deno.test("a build that listens on another port gets it, and the old one is clos
   assertEquals(await once(first, "/"), "one");
 
   // A build that fails after it has bound the other port leaves nothing of it.
-  const failing = listening("two", at(second)).replace("await live.ready();", 'throw new Error("no");');
+  const failing = listening("two", at(second)).replace(
+    "await live.ready();",
+    `${READY_IN_CHECK}throw new Error("no");`,
+  );
   assertEquals((await app.upgrade({ build: await all.write("failing", failing) })).outcome, "rolled-back");
   assertEquals(await once(first, "/"), "one");
   const refused = await assertRejects(() => Client.open(second), ConnectionFault);

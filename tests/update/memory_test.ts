@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { freePort, residentBytes, startApp } from "../../testing/mod.ts";
-import { builds, Client, LIBRARY, once } from "./_fixtures.ts";
+import { builds, Client, LIBRARY, once, READY_IN_CHECK } from "./_fixtures.ts";
 
 /** Updates of each size whose median is compared. */
 const ROUNDS = 7;
@@ -76,7 +76,7 @@ Deno.test("a segment asked for larger grows at the commit; asked for smaller, it
   const smaller = await all.write("smaller", mapped(100));
   const failing = await all.write(
     "failing",
-    mapped(90_000).replace("await live.ready();", 'throw new Error("no");'),
+    mapped(90_000).replace("await live.ready();", `${READY_IN_CHECK}throw new Error("no");`),
   );
   await using app = await startApp({ entry, args: [String(port)] });
   using client = await Client.open(port);

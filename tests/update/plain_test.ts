@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertNothingLost, freePort, snapshot, type TestApp, waitFor } from "../../testing/mod.ts";
-import { builds, Client, startHeld } from "./_fixtures.ts";
+import { builds, Client, READY_IN_CHECK, startHeld } from "./_fixtures.ts";
 
 /** Waits for a number of committed updates that nobody waits for. */
 async function untilGeneration(app: TestApp, generation: number): Promise<void> {
@@ -26,7 +26,10 @@ Deno.test("an application that was started by hand updates itself, without the c
     ignore: (each) => each.includes(" to "),
   });
 
-  const bad = await all.write("bad", { options, ready: 'throw new Error("not today");' });
+  const bad = await all.write("bad", {
+    options,
+    ready: `${READY_IN_CHECK}throw new Error("not today");`,
+  });
   const record = await held.app.upgrade({ build: bad });
   assertEquals(record.outcome, "rolled-back");
   assertMatch(record.reason ?? "", /not today/);
@@ -46,6 +49,7 @@ Deno.test("without a socket an application has no control, and SIGUSR2 still upd
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-config", entry, String(port)],
     cwd: all.path,
+    env: { XDG_STATE_HOME: `${all.path}/state` },
     stdin: "null",
     stdout: "null",
     stderr: "null",
@@ -70,7 +74,7 @@ Deno.test("SIGUSR2 updates to what the names mean now", async () => {
   await all.write("v1");
   await all.write("v2", { label: "v2" });
   // Without the command line, what fails before the library is loaded is not the library's to undo.
-  await all.write("bad", { ready: 'throw new Error("bad");' });
+  await all.write("bad", { ready: `${READY_IN_CHECK}throw new Error("bad");` });
   const current = `${all.path}/current`;
   const pointTo = async (name: string): Promise<void> => {
     await Deno.symlink(`${all.path}/${name}`, `${current}.new`);

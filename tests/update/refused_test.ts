@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertNothingLost, freePort, snapshot, type UpgradeOptions } from "../../testing/mod.ts";
-import { builds, startHeld } from "./_fixtures.ts";
+import { untilSnapshot } from "./_deployed.ts";
+import { FAILURES, FIRST } from "./_failures.ts";
+import { type AppParts, builds, startHeld } from "./_fixtures.ts";
 
 Deno.test("a build or a runtime that cannot be used is refused, and the service does not notice", async (t) => {
   await using all = builds();
@@ -48,6 +50,58 @@ Deno.test("a build or a runtime that cannot be used is refused, and the service 
       generation++;
     });
   }
+});
+
+Deno.test("a build that fails in the check is refused with what it said, and the service does not notice", async (t) => {
+  await using all = builds();
+  await using held = await startHeld(await all.write("first", FIRST), freePort());
+  // The first update loads what updates need; from then on everything stays the same.
+  await untilSnapshot(held.app);
+  assertEquals((await held.app.upgrade({ build: `${all.path}/nowhere` })).outcome, "refused");
+  const before = await snapshot(held.app);
+  for (const { name, early, refused } of FAILURES) {
+    await t.step(name, async () => {
+      const path = await all.write(name.replaceAll(" ", "-"), early);
+      const record = await held.app.upgrade({ build: path });
+      assertEquals(record.outcome, "refused", `${record.reason}`);
+      const [reason = "", ...tail] = (record.reason ?? "").split("\n");
+      assertMatch(reason, refused);
+      assert(reason.startsWith(`Cannot use build ${path}: in the check`), reason);
+      // What is longer than a line is quoted in full below it.
+      if (tail.length > 0) assertMatch(tail.join("\n"), /^\s+at .*main\.ts/m);
+      assertEquals([record.blackout_ms, record.stall_ms, record.guardian], [null, null, "off"]);
+      assertEquals(record.phases.map(({ name }) => name), ["requested", "loading"]);
+      assertEquals([record.generation, record.pid], [0, held.app.pid]);
+      await held.holds("v1", 0);
+    });
+  }
+  assertNothingLost(before, await snapshot(held.app), { updates: 0 });
+  await held.commits(await all.write("second", { label: "v2" }), "v2");
+});
+
+Deno.test("a build that is not ready in the check at the deadline is refused", async (t) => {
+  await using all = builds();
+  await using held = await startHeld(await all.write("first"), freePort());
+  const hanging: [string, AppParts | string][] = [
+    ["a top-level await that never resolves", "await new Promise(() => setInterval(() => {}, 1000));"],
+    ["ready() is never called", { ready: "setInterval(() => {}, 1000);" }],
+    ["an endless loop", "while (true);"],
+  ];
+  for (const [at, [name, build]] of hanging.entries()) {
+    await t.step(name, async () => {
+      const path = await all.write(`hanging-${at}`, build);
+      const args = ["--build", path, "--timeout", "2", "--json"];
+      const { code, stdout, stderr } = await held.app.upgradeCli(args);
+      assertEquals(code, 1, stderr);
+      const record = JSON.parse(stdout);
+      assertEquals([record.outcome, record.blackout_ms], ["refused", null]);
+      assertMatch(record.reason, /deadline has passed in phase loading/);
+      assertMatch(stderr, /deadline has passed in phase loading/);
+      await held.holds("v1", 0);
+      assertEquals(held.app.processes().map(({ pid }) => pid), [held.app.pid], "the child is gone");
+    });
+  }
+  await held.commits(await all.write("second", { label: "v2" }), "v2");
 });
 
 Deno.test("execve that returns is undone", async () => {

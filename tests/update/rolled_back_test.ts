@@ -1,69 +1,19 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePort } from "../../testing/mod.ts";
-import { type AppParts, builds, startHeld } from "./_fixtures.ts";
-
-/** What a build can do wrong once it runs, and what the record must say of it. */
-const FAILURES: readonly (readonly [name: string, build: AppParts | string, reason: RegExp])[] = [
-  ["throws at load", 'throw new Error("no luck today");', /threw.*no luck today/],
-  ["throws after open", { use: 'throw new Error("half way");' }, /threw.*half way/],
-  ["throws when it holds everything", { ready: 'throw new Error("nearly");' }, /threw.*nearly/],
-  ["exits at load", "Deno.exit(7);", /ended before ready\(\) \(exit status 7\)/],
-  ["exits with 0 before ready", { ready: "Deno.exit(0);" }, /ended before ready\(\) \(exit status 0\)/],
-  ["runs off its end", "export const nothing = 1;", /ended before ready\(\)/],
-  ["serves, but never says that it is ready", { ready: "" }, /ended before ready\(\)/],
-  [
-    "leaves a rejection unhandled",
-    { ready: 'Promise.reject(new TypeError("nobody cares"));' },
-    /rejection unhandled.*nobody cares/,
-  ],
-  [
-    "throws in a timer",
-    { ready: 'setTimeout(() => { throw new Error("late"); }, 0);' },
-    /threw.*late/,
-  ],
-  ["abandons", { ready: 'live.abandon("the database is away");' }, /abandoned: the database is away/],
-  [
-    "misses a module that it imports while it runs",
-    { ready: 'await import("./miss" + "ing.ts");' },
-    /missing\.ts/,
-  ],
-  [
-    "cannot load a state",
-    {
-      use:
-        'live.state("extra", { version: 3, save: () => 0, load: () => { throw new Error("cannot read that"); } });',
-    },
-    /cannot read that/,
-  ],
-  [
-    "does not read the version of a state",
-    { use: 'live.state("extra", { version: 9, reads: [8, 9], save: () => 0, load: () => {} });' },
-    /state "extra": it has version 3, this build reads 8 to 9/,
-  ],
-  [
-    "wants a name as something else",
-    { use: 'await live.file("extra-memory", "app.log");' },
-    /"extra-memory" as a file: it was handed over as a segment/,
-  ],
-];
-
-/** The first build has what some of the failing ones stumble over. */
-const FIRST: AppParts = {
-  use: `live.state("extra", { version: 3, save: () => 3, load: () => {} });
-await live.segment("extra-memory", { size: 10 });`,
-};
+import { FAILURES, FIRST } from "./_failures.ts";
+import { type AppParts, builds, opensInCheck, READY_IN_CHECK, startHeld } from "./_fixtures.ts";
 
 Deno.test("a build that fails before ready() brings the old one back, with everything", async (t) => {
   await using all = builds();
   const first = await all.write("first", FIRST);
   await using held = await startHeld(first, freePort());
   let generation = 0;
-  for (const [name, build, reason] of FAILURES) {
+  for (const { name, late, undone } of FAILURES) {
     await t.step(name, async () => {
-      const path = await all.write(name.replaceAll(" ", "-"), build);
+      const path = await all.write(name.replaceAll(" ", "-"), late);
       const record = await held.app.upgrade({ build: path });
       assertEquals(record.outcome, "rolled-back", `${record.reason}`);
-      assertMatch(record.reason ?? "", reason);
+      assertMatch(record.reason ?? "", undone);
       assertEquals([record.generation, record.pid], [generation, held.app.pid]);
       assertEquals([record.from.path, record.to.path], [first, path]);
       assert(record.blackout_ms !== null && record.blackout_ms > 0, `blackout ${record.blackout_ms}`);
@@ -81,8 +31,8 @@ Deno.test("a build that is not ready at the deadline brings the old one back", a
   await using held = await startHeld(first, freePort());
   const late = /ran past its deadline before ready\(\)/;
   const hanging: [string, AppParts | string][] = [
-    ["a top-level await that never resolves", "await new Promise(() => {});"],
-    ["ready() is never called", { ready: "setInterval(() => {}, 1000);" }],
+    ["a top-level await that never resolves", opensInCheck("await new Promise(() => {});")],
+    ["ready() is never called", { ready: `${READY_IN_CHECK}setInterval(() => {}, 1000);` }],
   ];
   for (const [at, [name, build]] of hanging.entries()) {
     await t.step(name, async () => {
@@ -108,7 +58,7 @@ Deno.test("a build that is not ready at the deadline brings the old one back", a
 Deno.test("three failures in a row cost nothing, and the history tells all of them", async () => {
   await using all = builds();
   await using held = await startHeld(await all.write("first"), freePort());
-  const bad = await all.write("bad", 'throw new Error("again");');
+  const bad = await all.write("bad", opensInCheck('throw new Error("again");'));
   for (let round = 0; round < 3; round++) {
     assertEquals((await held.app.upgrade({ build: bad })).outcome, "rolled-back");
   }

@@ -1,0 +1,132 @@
+/**
+ * The crossing: from the last answer to the jump. Nothing is awaited here, so no event of the application comes in between.
+ *
+ * Happy path: what is not preserved yet is preserved, sessions are frozen, the segment is written, the guardian gets its
+ * duplicates, and the next image starts.
+ *
+ * Unhappy paths: whatever fails is undone in reverse order and thrown: nothing has changed.
+ *
+ * @module
+ */
+import type { ImageRecord } from "../kho/abi/image.ts";
+import { encodeNames, HISTORY_SUBTREE, LIVE_SUBTREE } from "../kho/abi/live.ts";
+import { buildSegment } from "../kho/segment_build.ts";
+import { orchestrator } from "../luo/process.ts";
+import { reboot } from "../luo/reboot.ts";
+import { addSeals, createMemfd, isOpenFd, SEALS, writeAll } from "../sys/mod.ts";
+import { jumpingFaults } from "./injected.ts";
+import type { PendingBuild, PendingUpdate } from "./pending.ts";
+import type { ResolvedBuild } from "./resolve.ts";
+import type { Self } from "./self.ts";
+import { takeover } from "./takeover.ts";
+import type { UpdateHost } from "./update_host.ts";
+import type { WayBack } from "./way_back.ts";
+import { keepSocket } from "./control_socket.ts";
+import { CACHED_ONLY } from "./launch.ts";
+import type { Update } from "./update_state.ts";
+
+/** Between which builds an update crosses. */
+export interface Crossing {
+  /** The build that runs. */
+  self: Self;
+  /** The build to start. */
+  resolved: ResolvedBuild;
+  /** The way back. */
+  back: ImageRecord;
+  /** Where it leads, and with which runtime. */
+  way: WayBack;
+}
+
+/**
+ * Preserves, freezes, writes and jumps.
+ *
+ * @param host the service
+ * @param update the update, all of whose phases up to this one have gone well
+ * @param between the two builds
+ * @throws what kept it from happening
+ */
+export function cross(host: UpdateHost, update: Update, between: Crossing): never {
+  const { resources, states, history } = host;
+  const { self, resolved, back, way } = between;
+  const { guarding, journal } = update;
+  const { runtime } = way;
+  using undo = new DisposableStack();
+  const outgoing = host.outgoing();
+  resources.start();
+  for (const port of host.ports()) {
+    let number = 0;
+    const fds = port.connections.takeDescriptors();
+    // All of them first: what fails for one must not leave the rest.
+    for (const fd of fds) undo.use(fd);
+    for (const fd of fds) {
+      const name = `${port.name}#${++number}`;
+      resources.add(name, "connection", fd.fd);
+      undo.defer(() => resources.drop(name));
+    }
+  }
+  const names = createMemfd("heirloom:names");
+  undo.use(names);
+  writeAll(names.fd, encodeNames(resources.names()));
+  addSeals(names.fd, SEALS.SEAL | SEALS.SHRINK | SEALS.GROW | SEALS.WRITE);
+  outgoing.preserveFd(names.fd, 0n);
+  undo.defer(() => outgoing.unpreserveFd(0n));
+  update.files = outgoing.files().length;
+
+  const pending = describe(host, update, between);
+  const next = cachedOnly(resolved.image);
+  reboot(orchestrator(), {
+    image: back,
+    next,
+    journal,
+    inherited: self.inherited.filter(isOpenFd),
+    runtime,
+    guardian: guarding?.fd ?? null,
+    count: host.count,
+    build: buildSegment,
+    subtrees: () => {
+      takeover.fault?.("freezing");
+      return [[LIVE_SUBTREE, states.save()], [HISTORY_SUBTREE, history.encode(pending)]];
+    },
+    written: (segment) => {
+      update.segmentBytes = segment.bytes;
+      update.fds = segment.fds;
+      const { deadline: deadlineNs, lastWords } = update;
+      keepSocket(guarding !== null);
+      guarding?.entrust({ image: back, runtime, journal, deadlineNs, lastWords }, segment);
+      takeover.fault?.("jumping", jumpingFaults(segment, journal.fd, next.env));
+    },
+    unwritten: () => {
+      keepSocket(false);
+      guarding?.revoke();
+    },
+  });
+}
+
+function describe(host: UpdateHost, update: Update, { self, resolved, way }: Crossing): PendingUpdate {
+  const from: PendingBuild = {
+    info: host.build.info(),
+    fingerprint: self.image.fingerprint,
+    name: self.image.names.entry ?? self.image.entry,
+    execName: self.image.names.exec ?? self.image.exec,
+    heirloom: self.spec?.heirloomName ?? null,
+    snapshot: way.key,
+  };
+  return {
+    id: update.id,
+    from,
+    to: resolved.build,
+    deadline: update.deadline.toString(),
+    commitAfterMs: update.request.commitAfterMs ?? 0,
+    previous: host.build.previous,
+    guardian: update.guarding?.pid ?? null,
+    lastWords: update.lastWords?.path ?? null,
+    warnings: update.warnings,
+  };
+}
+
+/** The check has filled the cache; a download would hold up everyone who waits. */
+function cachedOnly(image: ImageRecord): ImageRecord {
+  const [runtime = "", subcommand = "", ...rest] = image.argv;
+  const added = image.argv.includes(CACHED_ONLY) ? [] : [CACHED_ONLY];
+  return { ...image, env: [...image.env], argv: [runtime, subcommand, ...added, ...rest] };
+}

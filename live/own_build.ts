@@ -1,0 +1,64 @@
+/**
+ * The build that runs, as its updates see it: what it is, what ran before it, and the way back to it.
+ *
+ * Happy path: the fingerprint of a cold start is found out when it is first needed; the build that took over knows its own.
+ *
+ * Unhappy path: a runtime that cannot tell which modules the build consists of: an `Error`, and the next call tries again.
+ *
+ * @module
+ */
+import type { BuildInfo } from "../control/types.ts";
+import { getPid, startTime } from "../sys/mod.ts";
+import { buildInfoOf } from "./build_info.ts";
+import type { PendingBuild } from "./pending.ts";
+import type { Self } from "./self.ts";
+import { processKey } from "./state_folder.ts";
+import { takeover } from "./takeover.ts";
+import type { WayBack } from "./way_back.ts";
+
+/** The build that runs. */
+export class OwnBuild {
+  /** The build that ran before this one, to which a rollback goes; null when there was none. */
+  readonly previous: PendingBuild | null = previousBuild();
+  readonly #key: string;
+  #wayBack: Promise<WayBack> | undefined;
+
+  /** @param socket path of the control socket, or null: what tells this service from others */
+  constructor(socket: string | null) {
+    this.#key = socket ?? processKey(getPid(), startTime());
+  }
+
+  /** How it is shown. */
+  info(): BuildInfo {
+    const { image, spec, shown } = takeover.self;
+    const info = buildInfoOf(image, spec);
+    return { ...info, path: shown ?? info.path };
+  }
+
+  /** The build, its fingerprint known. */
+  async running(): Promise<Self> {
+    const { self } = takeover;
+    if (self.image.fingerprint === null) {
+      const { loadGraph } = await import("../kho/load.ts");
+      // The path of the runtime may lead to another one by now.
+      const exec = `/proc/${getPid()}/exe`;
+      self.image.fingerprint = (await loadGraph({ ...self.image, exec })).fingerprint;
+    }
+    return self;
+  }
+
+  /** The way back to it. */
+  wayBack(): Promise<WayBack> {
+    const { self, incoming } = takeover;
+    this.#wayBack ??= import("./way_back.ts").then(({ WayBack }) =>
+      new WayBack(self, this.#key, incoming === null)
+    );
+    return this.#wayBack;
+  }
+}
+
+function previousBuild(): PendingBuild | null {
+  const { incoming, pending } = takeover;
+  if (pending === null) return null;
+  return incoming?.role === "update" ? pending.from : pending.previous;
+}

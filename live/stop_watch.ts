@@ -1,0 +1,60 @@
+/**
+ * Who asks a service to stop in the middle of an update is heard: before the freeze the update is refused and the service
+ * stops, as it would have without an update.
+ *
+ * Happy path: nobody asks. {@linkcode watchForStop} listens for SIGTERM and SIGINT while an update prepares.
+ *
+ * Unhappy path: a signal comes. The update is told; if the application has no listener of its own, the signal then does
+ * what it does without one, which is to end the process. The runtime does not say whether there is a listener, so
+ * `countListeners` in `signals.ts` counts them from the beginning.
+ *
+ * @module
+ */
+import { listenersOf } from "./signals.ts";
+import { getPid, killProcess, SIGNALS } from "../sys/mod.ts";
+
+/** The signals that ask a service to stop. */
+export type StopSignal = "SIGTERM" | "SIGINT";
+
+const STOP_SIGNALS: readonly StopSignal[] = ["SIGTERM", "SIGINT"];
+
+/** The listeners of updates, which are nobody else's. */
+const own = new Set<() => void>();
+
+/**
+ * Listens for the signals that ask the service to stop.
+ *
+ * @param refuse tells the update; called at once, before the signal takes its effect
+ * @returns what ends the listening
+ */
+export function watchForStop(refuse: (signal: StopSignal) => void): () => void {
+  const added = STOP_SIGNALS.map((signal) => {
+    const listener = (): void => {
+      const heard = isHeard(signal);
+      refuse(signal);
+      end();
+      // Without a listener the signal has its default action again.
+      if (!heard) killProcess(getPid(), SIGNALS[signal]);
+    };
+    own.add(listener);
+    Deno.addSignalListener(signal, listener);
+    return { signal, listener };
+  });
+  let ended = false;
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    for (const { signal, listener } of added) {
+      Deno.removeSignalListener(signal, listener);
+      own.delete(listener);
+    }
+  };
+  return end;
+}
+
+/** Does the application listen for it, with the runtime's own function or as Node.js does? */
+function isHeard(signal: StopSignal): boolean {
+  if (listenersOf(signal).some((listener) => !own.has(listener))) return true;
+  const { process } = globalThis as { process?: { listenerCount?(name: string): number } };
+  return (process?.listenerCount?.(signal) ?? 0) > 0;
+}

@@ -1,0 +1,62 @@
+/**
+ * How an application comes by a descriptor: taken back, or created; in a check, neither.
+ *
+ * @module
+ */
+import { getsockname, type OwnedFd } from "../sys/mod.ts";
+import { listenAt, satisfies, type ServerAddress, socketAddressOf } from "./address.ts";
+import type { ResourceKind, Resources } from "./resources.ts";
+import { takeover } from "./takeover.ts";
+
+/**
+ * Takes back what was handed over under a name, or creates it.
+ *
+ * @param resources the names of this build
+ * @param name the name
+ * @param kind what it stands for
+ * @param create makes it when nothing was handed over
+ * @param standIn takes the place of both in a check, and is told whether something was handed over
+ * @returns the descriptor, the caller's
+ * @throws {LuoError} `EEXIST`, `ENOENT`, `EINVAL`; what `create` throws
+ */
+export async function take(
+  resources: Resources,
+  name: string,
+  kind: ResourceKind,
+  create: () => OwnedFd | Promise<OwnedFd>,
+  standIn?: (handed: boolean) => OwnedFd,
+): Promise<OwnedFd> {
+  if (takeover.check !== null) return takeover.check.take(resources, name, kind, standIn);
+  const handed = resources.claim(name, kind);
+  if (handed !== null) return handed;
+  using undo = new DisposableStack();
+  const made = undo.use(await create());
+  resources.add(name, kind, made.fd);
+  undo.move();
+  return made;
+}
+
+/**
+ * Takes back a listening socket, which counts only if it listens where it is wanted now, or opens one.
+ *
+ * @param resources the names of this build
+ * @param name the name of the server
+ * @param address where it is to listen
+ * @throws {LuoError} `EEXIST`, `EINVAL`
+ * @throws {SysError} what bind(2) answers
+ */
+export async function takeListener(
+  resources: Resources,
+  name: string,
+  address: ServerAddress,
+): Promise<OwnedFd> {
+  const wanted = socketAddressOf(address);
+  if (takeover.check !== null) return takeover.check.take(resources, name, "listener");
+  const handed = resources.claim(name, "listener");
+  if (handed !== null && satisfies(getsockname(handed.fd), wanted)) return handed;
+  if (handed !== null) {
+    resources.drop(name);
+    handed[Symbol.dispose]();
+  }
+  return await take(resources, name, "listener", () => listenAt(wanted));
+}

@@ -1,0 +1,275 @@
+/**
+ * The way back to the build that runs: its files as they were when it was started, and its runtime.
+ *
+ * Happy path: soon after the start, {@linkcode WayBack.prepare} opens the runtime, finds out which files the build consists
+ * of, and takes a snapshot of them in the state directory. At an update {@linkcode WayBack.image} looks whether those
+ * files are what they were: then the way back leads to them, else to the snapshot.
+ *
+ * Unhappy paths: files that changed while the build was starting, a snapshot that could not be taken (no state directory,
+ * no space): an update is refused from the moment on in which a file has changed, and goes on as ever until then. A
+ * runtime that was replaced does no harm: it is executed by its open descriptor.
+ *
+ * @module
+ */
+import type { ImageRecord } from "../kho/abi/image.ts";
+import { runtimePath } from "../kho/jump.ts";
+import { loadGraph, type ModuleGraph } from "../kho/load.ts";
+import { type Snapshot, Snapshots } from "../kho/snapshot.ts";
+import { Stamps } from "../kho/stamps.ts";
+import { getPid, openFile, type OwnedFd, processAgeMs, startTime } from "../sys/mod.ts";
+import { configFiles, lockFileOf } from "./launch.ts";
+import { relocate } from "./relocate.ts";
+import type { Self } from "./self.ts";
+import { abandonedFolders, stateFolder } from "./state_folder.ts";
+import { ROOT } from "./version.ts";
+
+/** Milliseconds around the start of the process within which the age of a file says nothing. */
+const START_MS = 100;
+
+/** The guardian's program. */
+const GUARDIAN = `${ROOT}kho/guardian_main.ts`;
+
+/** Milliseconds by which the clock of a filesystem may be behind. */
+const CLOCK_MS = 10;
+
+/** The files of a build: the application's, those of the Heirloom that boots it, and those of its guardian. */
+interface Files {
+  modules: string[];
+  configs: string[];
+  roots: string[];
+  stamps: Stamps;
+  /** The same for the same content of all of them, wherever they are. */
+  key: string;
+}
+
+/** Where the way back leads. */
+export interface Back {
+  /** What it starts. */
+  image: ImageRecord;
+  /** Does it lead to the snapshot? */
+  moved: boolean;
+  /** Where a file of the build is found. */
+  locate(path: string): string;
+}
+
+/** The way back to the build that runs. */
+export class WayBack {
+  readonly #self: Self;
+  readonly #snapshots: Snapshots | null;
+  readonly #cold: boolean;
+  #prepared: Promise<void> | undefined;
+  #files: Files | undefined;
+  #runtime: OwnedFd | undefined;
+  #snapshot: Snapshot | null = null;
+  #key: string | null = null;
+  /** What changed before a snapshot could be taken. */
+  #early: string[] = [];
+  /** Why there is no snapshot. */
+  #missing = "it was not taken";
+
+  /**
+   * @param self the build that runs
+   * @param key what tells this service from others, for the folder of its snapshots
+   * @param cold was it started, or did it take over? Then its fingerprint was known before
+   */
+  constructor(self: Self, key: string, cold: boolean) {
+    this.#self = self;
+    this.#cold = cold;
+    const folder = stateFolder(key);
+    this.#snapshots = folder === null ? null : new Snapshots(`${folder}/builds`);
+  }
+
+  /** The runtime of this process, held open; null before {@linkcode prepare}. */
+  get runtime(): number | null {
+    return this.#runtime?.fd ?? null;
+  }
+
+  /** The key of the snapshot of the build that runs, or null where there is none. */
+  get key(): string | null {
+    return this.#snapshot === null ? null : this.#key;
+  }
+
+  /**
+   * Finds out what the build consists of and takes the snapshot; once.
+   *
+   * @throws {Error} when the runtime cannot tell which modules there are
+   */
+  prepare(): Promise<void> {
+    this.#prepared ??= this.#prepare().catch((error) => {
+      this.#prepared = undefined;
+      throw error;
+    });
+    return this.#prepared;
+  }
+
+  /**
+   * The image that the way back starts.
+   *
+   * @returns the build that runs, from where it was deployed or from its snapshot
+   * @throws {Error} when files changed and there is no snapshot of what they were
+   */
+  async image(): Promise<Back> {
+    await this.prepare();
+    const files = this.#files;
+    const { image } = this.#self;
+    if (files === undefined) throw noWayBack("it is not known which files it consists of");
+    const changed = this.#early.length > 0 ? this.#early : await this.#changed(files);
+    if (changed.length === 0) return { image, moved: false, locate: (path) => path };
+    const names = changed.length > 1 ? `${changed[0]} and ${changed.length - 1} more` : `${changed[0]}`;
+    const snapshot = this.#snapshot;
+    if (snapshot === null) throw noWayBack(`${names}; no snapshot: ${this.#missing}`);
+    if (!snapshot.has(image.entry)) throw noWayBack(`${names}; the snapshot is gone`);
+    // What the application has created beside its modules since then is linked as well.
+    if (this.#key !== null) await this.#snapshots?.take(this.#key, files);
+    const locate = (path: string): string => snapshot.has(path) ? snapshot.path(path) : path;
+    return { image: relocate(this.#self, snapshot), moved: true, locate };
+  }
+
+  /**
+   * The snapshot of another build of this service.
+   *
+   * @param key its key, or null
+   * @param entry its entry module, where it was deployed
+   * @returns the snapshot, or null where there is none
+   */
+  find(key: string | null, entry: string): Snapshot | null {
+    return key === null ? null : this.#snapshots?.find(key, entry) ?? null;
+  }
+
+  /** Removes the snapshots of other builds than this one and the one that runs. */
+  async prune(keep: string | null): Promise<void> {
+    await this.#snapshots?.prune([keep, this.#key].filter((key) => key !== null));
+  }
+
+  async #prepare(): Promise<void> {
+    const { image } = this.#self;
+    this.#runtime ??= openFile("/proc/self/exe", { path: true });
+    const begun = Date.now() - CLOCK_MS;
+    const { files, fingerprint } = await this.#survey();
+    this.#files = files;
+    const known = image.fingerprint;
+    image.fingerprint ??= fingerprint;
+    const different = known !== null && known !== fingerprint;
+    // What changes between the look and the stamps would look like what was looked at.
+    const meanwhile = (files.stamps.newest()?.getTime() ?? 0) > begun;
+    if (different || meanwhile || (this.#cold && changedSinceStart(files))) this.#changedEarly([image.entry]);
+    else await this.#take(files);
+    await removeAbandoned(image.entry);
+  }
+
+  async #take(files: Files): Promise<void> {
+    if (this.#snapshots === null) {
+      this.#missing = "there is no state directory (STATE_DIRECTORY, XDG_STATE_HOME, HOME)";
+      return;
+    }
+    try {
+      const snapshot = await this.#snapshots.take(files.key, files);
+      this.#key = files.key;
+      // What was copied may already have been something else.
+      const changed = await this.#changed(files);
+      if (changed.length > 0 && !await this.#isTrue(snapshot)) this.#changedEarly(changed);
+      else this.#snapshot = snapshot;
+    } catch (error) {
+      this.#missing = error instanceof Error ? error.message : String(error);
+      console.error(
+        `heirloom: warning: there is no snapshot of this build: ${this.#missing}; ` +
+          "once its files are changed on disk, updates are refused",
+      );
+    }
+  }
+
+  #changedEarly(files: string[]): void {
+    this.#early = files;
+    this.#missing = "its files changed while it was starting";
+  }
+
+  /** Does the copy have the fingerprint of the build? It does not depend on where the files are. */
+  async #isTrue(snapshot: Snapshot): Promise<boolean> {
+    const { entry, fingerprint } = this.#self.image;
+    return (await this.#look(snapshot.path(entry))).fingerprint === fingerprint;
+  }
+
+  /** Everything that has to be there for the build to start, and for a guardian of it. */
+  async #survey(): Promise<{ files: Files; fingerprint: string }> {
+    const { image, spec } = this.#self;
+    const graph = await this.#look(image.entry);
+    const graphs = [graph];
+    if (spec !== null) graphs.push(await this.#look(`${spec.heirloom}live/boot.ts`));
+    if (import.meta.url.startsWith("file:")) graphs.push(await this.#look(GUARDIAN));
+    return { files: await filesOf(this.#self, graphs), fingerprint: graph.fingerprint };
+  }
+
+  /** Looks with the runtime of this process, whatever its path leads to by now. */
+  #look(entry: string): Promise<ModuleGraph> {
+    const { image } = this.#self;
+    return loadGraph({ ...image, entry, exec: runtimePath(image.exec, this.runtime, getPid()) });
+  }
+
+  /** What was only touched has not changed. */
+  async #changed({ stamps, key }: Files): Promise<string[]> {
+    const changed = await stamps.changed();
+    if (changed.length === 0) return changed;
+    try {
+      const { files } = await this.#survey();
+      return files.key === key ? [] : changed;
+    } catch {
+      return changed;
+    }
+  }
+}
+
+/** A build that was recovered may run from the folder of the process that died. */
+async function removeAbandoned(entry: string): Promise<void> {
+  for (const folder of abandonedFolders(isAlive)) {
+    if (!entry.startsWith(`${folder}/`)) await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
+}
+
+function isAlive(pid: number, start: bigint): boolean {
+  try {
+    return startTime(pid) === start;
+  } catch {
+    return false;
+  }
+}
+
+/** The refusal where there is no way back. */
+export function noWayBack(detail: string): Error {
+  return new Error(`Cannot update: the running build changed on disk: no way back (${detail})`);
+}
+
+async function filesOf(self: Self, graphs: readonly ModuleGraph[]): Promise<Files> {
+  const { image, spec } = self;
+  const modules = [...new Set(graphs.flatMap((graph) => graph.modules))];
+  const own = spec === null ? [] : configFiles(spec.heirloom);
+  const lock = image.config === null ? null : lockFileOf(image.config);
+  const configs = [image.config, lock, ...configFiles(image.entry), ...own].filter((path) => path !== null);
+  const roots = [image.config ?? image.entry, image.entry, ...(spec === null ? [] : [spec.heirloom])];
+  const all = [...new Set(configs)];
+  return {
+    modules,
+    configs: all,
+    roots: [...new Set(roots.map(folderOf))],
+    stamps: await Stamps.capture([...modules, ...all]),
+    key: await keyOf(all, graphs),
+  };
+}
+
+/** What two builds must have in common to have the same snapshot: all that is copied. */
+async function keyOf(configs: readonly string[], graphs: readonly ModuleGraph[]): Promise<string> {
+  const parts = graphs.map(({ fingerprint }) => fingerprint);
+  for (const path of configs) parts.push(await Deno.readTextFile(path).catch(() => ""));
+  const bytes = new TextEncoder().encode(parts.join("\0"));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+/** A cold start has no fingerprint from before to be held against. */
+function changedSinceStart({ stamps }: Files): boolean {
+  const newest = stamps.newest();
+  const started = Date.now() - processAgeMs();
+  return newest !== null && newest.getTime() > started + START_MS;
+}
