@@ -113,7 +113,7 @@ export class WayBack {
     const files = this.#files;
     const { image } = this.#self;
     if (files === undefined) throw noWayBack("it is not known which files it consists of");
-    const changed = this.#early.length > 0 ? this.#early : await this.#changed(files);
+    const changed = this.#early.length > 0 ? await this.#stillChanged() : await this.#changed(files);
     if (changed.length === 0) return { image, moved: false, locate: (path) => path };
     const names = changed.length > 1 ? `${changed[0]} and ${changed.length - 1} more` : `${changed[0]}`;
     const snapshot = this.#snapshot;
@@ -203,6 +203,17 @@ export class WayBack {
   #look(entry: string): Promise<ModuleGraph> {
     const { image } = this.#self;
     return loadGraph({ ...image, entry, exec: runtimePath(image.exec, this.runtime, getPid()) });
+  }
+
+  /** What changed while the build took over may have been put right since: its fingerprint was known before. */
+  async #stillChanged(): Promise<string[]> {
+    if (this.#cold) return this.#early;
+    try {
+      const { fingerprint } = await this.#survey();
+      return fingerprint === this.#self.image.fingerprint ? [] : this.#early;
+    } catch {
+      return this.#early;
+    }
   }
 
   /** What was only touched has not changed. */

@@ -221,6 +221,8 @@ live.on("quiesce", (event) => { console.log("quiescing"); event.waitUntil(gate.p
   const second = await all.write("second", { label: "v2" });
   const hanging = await all.write("hanging", "setInterval(() => {}, 1000);");
   await using held = await startHeld(first, freePort());
+  // What the service looks at after its start is a child too.
+  await untilSnapshot(held.app);
   const checked = held.app.check({ build: hanging });
   await waitFor(() => held.app.processes().length === 2, { what: "the child of the check" });
   const update = held.app.upgrade({ build: second });
