@@ -78,6 +78,19 @@ export async function loadGraph(target: LoadTarget, signal?: AbortSignal): Promi
 }
 
 /**
+ * The graph of a build whose modules are known: what they contain is looked at, no runtime is asked.
+ *
+ * @param target the build
+ * @param modules paths of its local modules
+ */
+export async function hashGraph(
+  target: Pick<LoadTarget, "entry" | "config">,
+  modules: readonly string[],
+): Promise<ModuleGraph> {
+  return { modules: [...modules], fingerprint: await fingerprintOf([...modules], target), errors: [] };
+}
+
+/**
  * Translates the modules of a build into the runtime's cache, so that the restart does not have to. Whatever goes wrong is
  * left to the start of the build: a cold cache costs time and nothing else.
  *
@@ -148,7 +161,10 @@ export function resolutionFlags(argv: readonly string[], entry: string): string[
  * Hashes the content of local modules under their paths relative to the entry, so that a copy of a tree in another place
  * has the same fingerprint.
  */
-async function fingerprintOf(modules: string[], target: LoadTarget): Promise<string> {
+async function fingerprintOf(
+  modules: string[],
+  target: Pick<LoadTarget, "entry" | "config">,
+): Promise<string> {
   const base = target.entry.slice(0, target.entry.lastIndexOf("/") + 1);
   const files = target.config === null ? modules : [...modules, target.config];
   const lines: string[] = [];

@@ -9,7 +9,7 @@
  * @module
  */
 import type { ImageRecord } from "../kho/abi/image.ts";
-import { encodeNames, HISTORY_SUBTREE, LIVE_SUBTREE } from "../kho/abi/live.ts";
+import { encodeNames, GRAPHS_SUBTREE, HISTORY_SUBTREE, LIVE_SUBTREE } from "../kho/abi/live.ts";
 import { buildSegment } from "../kho/segment_build.ts";
 import { orchestrator } from "../luo/process.ts";
 import { reboot } from "../luo/reboot.ts";
@@ -35,6 +35,8 @@ export interface Crossing {
   back: ImageRecord;
   /** Where it leads, and with which runtime. */
   way: WayBack;
+  /** The modules of both, encoded, or null. */
+  graphs: Uint8Array | null;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface Crossing {
  */
 export function cross(host: UpdateHost, update: Update, between: Crossing): never {
   const { resources, states, history } = host;
-  const { self, resolved, back, way } = between;
+  const { self, resolved, back, way, graphs } = between;
   const { guarding, journal } = update;
   const { runtime } = way;
   using undo = new DisposableStack();
@@ -85,7 +87,12 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
     build: buildSegment,
     subtrees: () => {
       takeover.fault?.("freezing");
-      return [[LIVE_SUBTREE, states.save()], [HISTORY_SUBTREE, history.encode(pending)]];
+      const subtrees: [string, Uint8Array][] = [
+        [LIVE_SUBTREE, states.save()],
+        [HISTORY_SUBTREE, history.encode(pending)],
+      ];
+      if (graphs !== null) subtrees.push([GRAPHS_SUBTREE, graphs]);
+      return subtrees;
     },
     written: (segment) => {
       update.segmentBytes = segment.bytes;
@@ -102,7 +109,8 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
   });
 }
 
-function describe(host: UpdateHost, update: Update, { self, resolved, way }: Crossing): PendingUpdate {
+function describe(host: UpdateHost, update: Update, between: Crossing): PendingUpdate {
+  const { self, resolved, way } = between;
   const from: PendingBuild = {
     info: host.build.info(),
     fingerprint: self.image.fingerprint,

@@ -82,7 +82,7 @@ export class Lifecycle implements UpdateHost {
     this.device = device;
     this.quiesceTimeoutMs = quiesceTimeoutMs;
     this.socket = socket;
-    this.build = new OwnBuild(socket);
+    this.build = new OwnBuild(socket, device !== null);
     takeover.incoming?.journal?.append("retrieving");
     takeover.fault?.("retrieving");
     this.#incoming = device === null ? null : retrieveLive(device);

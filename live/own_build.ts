@@ -8,6 +8,7 @@
  * @module
  */
 import type { BuildInfo } from "../control/types.ts";
+import { GRAPHS_SUBTREE } from "../kho/abi/live.ts";
 import { getPid, startTime } from "../sys/mod.ts";
 import { buildInfoOf } from "./build_info.ts";
 import type { PendingBuild } from "./pending.ts";
@@ -21,10 +22,15 @@ export class OwnBuild {
   /** The build that ran before this one, to which a rollback goes; null when there was none. */
   readonly previous: PendingBuild | null = previousBuild();
   readonly #key: string;
+  readonly #isLive: boolean;
   #wayBack: Promise<WayBack> | undefined;
 
-  /** @param socket path of the control socket, or null: what tells this service from others */
-  constructor(socket: string | null) {
+  /**
+   * @param socket path of the control socket, or null: what tells this service from others
+   * @param isLive is live update on? Then the first look at the build takes its snapshot as well
+   */
+  constructor(socket: string | null, isLive: boolean) {
+    this.#isLive = isLive;
     this.#key = socket ?? processKey(getPid(), startTime());
   }
 
@@ -38,7 +44,9 @@ export class OwnBuild {
   /** The build, its fingerprint known. */
   async running(): Promise<Self> {
     const { self } = takeover;
-    if (self.image.fingerprint === null) {
+    if (self.image.fingerprint === null && this.#isLive) {
+      await (await this.wayBack()).prepare();
+    } else if (self.image.fingerprint === null) {
       const { loadGraph } = await import("../kho/load.ts");
       // The path of the runtime may lead to another one by now.
       const exec = `/proc/${getPid()}/exe`;
@@ -50,8 +58,11 @@ export class OwnBuild {
   /** The way back to it. */
   wayBack(): Promise<WayBack> {
     const { self, incoming } = takeover;
-    this.#wayBack ??= import("./way_back.ts").then(({ WayBack }) =>
-      new WayBack(self, this.#key, incoming === null)
+    this.#wayBack ??= Promise.all([import("./way_back.ts"), import("./graphs.ts")]).then(
+      ([{ WayBack }, { decodeGraphs }]) => {
+        const known = decodeGraphs(incoming?.subtree(GRAPHS_SUBTREE) ?? null, incoming?.role === "update");
+        return new WayBack(self, this.#key, incoming === null, known);
+      },
     );
     return this.#wayBack;
   }

@@ -44,7 +44,13 @@ export interface PendingUpdate {
 }
 
 /** What a previous image that did not know of it would have said. */
-const UNSAID = { commitAfterMs: 0, previous: null, guardian: null, lastWords: null, warnings: [] };
+const UNSAID = {
+  commitAfterMs: 0,
+  previous: null,
+  guardian: null,
+  lastWords: null,
+  warnings: [],
+};
 
 /**
  * Reads what the previous image said.

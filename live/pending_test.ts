@@ -27,7 +27,13 @@ Deno.test("parsePending() gives back what was written", () => {
 });
 
 Deno.test("parsePending() fills in what an older build did not say", () => {
-  const unsaid = { commitAfterMs: 0, previous: null, guardian: null, lastWords: null, warnings: [] };
+  const unsaid = {
+    commitAfterMs: 0,
+    previous: null,
+    guardian: null,
+    lastWords: null,
+    warnings: [],
+  };
   assertEquals(parsePending(JSON.stringify(LEAST)), { ...LEAST, ...unsaid });
 });
 

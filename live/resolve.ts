@@ -26,6 +26,8 @@ export interface ResolvedBuild {
   build: PendingBuild;
   /** Boot module of another Heirloom than the one that runs, or null. */
   boot: string | null;
+  /** Its local modules, once they were looked at; with another Heirloom, those of that too. */
+  graphs?: string[][];
 }
 
 /**
@@ -95,17 +97,26 @@ export async function inspectBuild(resolved: ResolvedBuild, signal?: AbortSignal
   const { image, build, boot } = resolved;
   const graph = await loadGraph(image, signal);
   // The way back begins with the boot module: what keeps that from loading, nothing could undo.
-  const errors = boot === null
-    ? graph.errors
-    : [...graph.errors, ...(await loadGraph({ ...image, entry: boot }, signal)).errors];
+  const booting = boot === null ? null : await loadGraph({ ...image, entry: boot }, signal);
+  const errors = [...graph.errors, ...booting?.errors ?? []];
   if (errors.length > 0) {
     const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
     throw new Error(`Cannot load build ${build.name}: ${errors[0]}${more}`);
   }
   await warmCaches(image, boot === null ? [image.entry] : [boot, image.entry], signal);
+  resolved.graphs = [graph.modules];
+  if (boot !== null && booting !== null) {
+    const guardian = await loadGraph({ ...image, entry: guardianOf(boot) }, signal);
+    if (guardian.errors.length === 0) resolved.graphs.push(booting.modules, guardian.modules);
+  }
   image.fingerprint = graph.fingerprint;
   build.fingerprint = graph.fingerprint;
   build.info.id = graph.fingerprint.slice(0, 12);
+}
+
+/** The guardian's program beside a boot module. */
+function guardianOf(boot: string): string {
+  return `${boot.slice(0, -"live/boot.ts".length)}kho/guardian_main.ts`;
 }
 
 /** A build is a module, or a directory with a `main.ts`. */

@@ -22,6 +22,7 @@ import { blockForExec, getLimit, getPid, listFds, setMask } from "../sys/mod.ts"
 import { END_EVENT, STALLED_EVENT, UNGUARDED_EVENT } from "../kho/abi/journal.ts";
 import { runtimePath } from "../kho/jump.ts";
 import { cross } from "./crossing.ts";
+import { encodeGraphs } from "./graphs.ts";
 import { Guarding } from "./guarding.ts";
 import { supervisorWarnings } from "./main_pid.ts";
 import { foldRecord } from "./record.ts";
@@ -136,6 +137,8 @@ export class Updater {
       update.warnings.push(...supervisorWarnings());
     }
 
+    const graphs = encodeGraphs(way.graphs, back, resolved);
+
     this.#enter(update, "quiescing");
     const deadline = Date.now() + Math.min(host.quiesceTimeoutMs, update.leftMs());
     await host.hooks.quiesce(update.id, deadline - Date.now());
@@ -149,7 +152,7 @@ export class Updater {
     this.#check(update);
     if (host.socket !== null) this.#leaveWords(host.socket, update, "lost", CUT_SHORT);
     this.#enter(update, "preserving");
-    cross(host, update, { self, resolved, back: back.image, way });
+    cross(host, update, { self, resolved, back: back.image, way, graphs });
   }
 
   /** A way back that leads elsewhere is tried as well. */

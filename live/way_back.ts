@@ -13,11 +13,10 @@
  */
 import type { ImageRecord } from "../kho/abi/image.ts";
 import { runtimePath } from "../kho/jump.ts";
-import { loadGraph, type ModuleGraph } from "../kho/load.ts";
+import { hashGraph, loadGraph, type ModuleGraph } from "../kho/load.ts";
 import { type Snapshot, Snapshots } from "../kho/snapshot.ts";
-import { Stamps } from "../kho/stamps.ts";
 import { getPid, openFile, type OwnedFd, processAgeMs, startTime } from "../sys/mod.ts";
-import { configFiles, lockFileOf } from "./launch.ts";
+import { type BuildFiles, filesOf } from "./build_files.ts";
 import { relocate } from "./relocate.ts";
 import type { Self } from "./self.ts";
 import { abandonedFolders, stateFolder } from "./state_folder.ts";
@@ -31,16 +30,6 @@ const GUARDIAN = `${ROOT}kho/guardian_main.ts`;
 
 /** Milliseconds by which the clock of a filesystem may be behind. */
 const CLOCK_MS = 10;
-
-/** The files of a build: the application's, those of the Heirloom that boots it, and those of its guardian. */
-interface Files {
-  modules: string[];
-  configs: string[];
-  roots: string[];
-  stamps: Stamps;
-  /** The same for the same content of all of them, wherever they are. */
-  key: string;
-}
 
 /** Where the way back leads. */
 export interface Back {
@@ -57,8 +46,9 @@ export class WayBack {
   readonly #self: Self;
   readonly #snapshots: Snapshots | null;
   readonly #cold: boolean;
+  readonly #known: readonly (readonly string[])[] | null;
   #prepared: Promise<void> | undefined;
-  #files: Files | undefined;
+  #files: BuildFiles | undefined;
   #runtime: OwnedFd | undefined;
   #snapshot: Snapshot | null = null;
   #key: string | null = null;
@@ -71,9 +61,16 @@ export class WayBack {
    * @param self the build that runs
    * @param key what tells this service from others, for the folder of its snapshots
    * @param cold was it started, or did it take over? Then its fingerprint was known before
+   * @param known the modules of the build, of its Heirloom and of its guardian, or null: then the runtime is asked
    */
-  constructor(self: Self, key: string, cold: boolean) {
+  constructor(
+    self: Self,
+    key: string,
+    cold: boolean,
+    known: readonly (readonly string[])[] | null = null,
+  ) {
     this.#self = self;
+    this.#known = known;
     this.#cold = cold;
     const folder = stateFolder(key);
     this.#snapshots = folder === null ? null : new Snapshots(`${folder}/builds`);
@@ -82,6 +79,11 @@ export class WayBack {
   /** The runtime of this process, held open; null before {@linkcode prepare}. */
   get runtime(): number | null {
     return this.#runtime?.fd ?? null;
+  }
+
+  /** The modules of the build, of its Heirloom and of its guardian; empty before {@linkcode prepare}. */
+  get graphs(): readonly string[][] {
+    return this.#files?.graphs ?? [];
   }
 
   /** The key of the snapshot of the build that runs, or null where there is none. */
@@ -145,7 +147,7 @@ export class WayBack {
     const { image } = this.#self;
     this.#runtime ??= openFile("/proc/self/exe", { path: true });
     const begun = Date.now() - CLOCK_MS;
-    const { files, fingerprint } = await this.#survey();
+    const { files, fingerprint } = await this.#survey(this.#known);
     this.#files = files;
     const known = image.fingerprint;
     image.fingerprint ??= fingerprint;
@@ -157,7 +159,7 @@ export class WayBack {
     await removeAbandoned(image.entry);
   }
 
-  async #take(files: Files): Promise<void> {
+  async #take(files: BuildFiles): Promise<void> {
     if (this.#snapshots === null) {
       this.#missing = "there is no state directory (STATE_DIRECTORY, XDG_STATE_HOME, HOME)";
       return;
@@ -190,13 +192,21 @@ export class WayBack {
   }
 
   /** Everything that has to be there for the build to start, and for a guardian of it. */
-  async #survey(): Promise<{ files: Files; fingerprint: string }> {
+  async #survey(
+    known: readonly (readonly string[])[] | null = null,
+  ): Promise<{ files: BuildFiles; fingerprint: string }> {
     const { image, spec } = this.#self;
-    const graph = await this.#look(image.entry);
-    const graphs = [graph];
-    if (spec !== null) graphs.push(await this.#look(`${spec.heirloom}live/boot.ts`));
-    if (import.meta.url.startsWith("file:")) graphs.push(await this.#look(GUARDIAN));
-    return { files: await filesOf(this.#self, graphs), fingerprint: graph.fingerprint };
+    const entries = [image.entry];
+    if (spec !== null) entries.push(`${spec.heirloom}live/boot.ts`);
+    if (import.meta.url.startsWith("file:")) entries.push(GUARDIAN);
+    const graphs: ModuleGraph[] = [];
+    for (const [at, entry] of entries.entries()) {
+      const modules = known?.length === entries.length ? known[at] : undefined;
+      graphs.push(
+        modules === undefined ? await this.#look(entry) : await hashGraph({ ...image, entry }, modules),
+      );
+    }
+    return { files: await filesOf(this.#self, graphs), fingerprint: graphs[0]?.fingerprint ?? "" };
   }
 
   /** Looks with the runtime of this process, whatever its path leads to by now. */
@@ -217,7 +227,7 @@ export class WayBack {
   }
 
   /** What was only touched has not changed. */
-  async #changed({ stamps, key }: Files): Promise<string[]> {
+  async #changed({ stamps, key }: BuildFiles): Promise<string[]> {
     const changed = await stamps.changed();
     if (changed.length === 0) return changed;
     try {
@@ -249,37 +259,8 @@ export function noWayBack(detail: string): Error {
   return new Error(`Cannot update: the running build changed on disk: no way back (${detail})`);
 }
 
-async function filesOf(self: Self, graphs: readonly ModuleGraph[]): Promise<Files> {
-  const { image, spec } = self;
-  const modules = [...new Set(graphs.flatMap((graph) => graph.modules))];
-  const own = spec === null ? [] : configFiles(spec.heirloom);
-  const lock = image.config === null ? null : lockFileOf(image.config);
-  const configs = [image.config, lock, ...configFiles(image.entry), ...own].filter((path) => path !== null);
-  const roots = [image.config ?? image.entry, image.entry, ...(spec === null ? [] : [spec.heirloom])];
-  const all = [...new Set(configs)];
-  return {
-    modules,
-    configs: all,
-    roots: [...new Set(roots.map(folderOf))],
-    stamps: await Stamps.capture([...modules, ...all]),
-    key: await keyOf(all, graphs),
-  };
-}
-
-/** What two builds must have in common to have the same snapshot: all that is copied. */
-async function keyOf(configs: readonly string[], graphs: readonly ModuleGraph[]): Promise<string> {
-  const parts = graphs.map(({ fingerprint }) => fingerprint);
-  for (const path of configs) parts.push(await Deno.readTextFile(path).catch(() => ""));
-  const bytes = new TextEncoder().encode(parts.join("\0"));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
-function folderOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
-}
-
 /** A cold start has no fingerprint from before to be held against. */
-function changedSinceStart({ stamps }: Files): boolean {
+function changedSinceStart({ stamps }: BuildFiles): boolean {
   const newest = stamps.newest();
   const started = Date.now() - processAgeMs();
   return newest !== null && newest.getTime() > started + START_MS;

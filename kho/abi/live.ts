@@ -17,6 +17,9 @@ export const LIVE_SUBTREE = "live";
 /** Name of the subtree with the history. */
 export const HISTORY_SUBTREE = "history";
 
+/** Name of the subtree with the modules of both builds: JSON that is read only after the commit. */
+export const GRAPHS_SUBTREE = "graphs";
+
 /** Name of the subtree with the map of names in a segment that is only checked: there, token 0 has no descriptor. */
 export const NAMES_SUBTREE = "names";
 

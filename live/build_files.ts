@@ -1,0 +1,61 @@
+/**
+ * The files that a build consists of, as far as its way back needs them.
+ *
+ * @module
+ */
+import type { ModuleGraph } from "../kho/load.ts";
+import { Stamps } from "../kho/stamps.ts";
+import { configFiles, lockFileOf } from "./launch.ts";
+import type { Self } from "./self.ts";
+
+/** The files of a build: the application's, those of the Heirloom that boots it, and those of its guardian. */
+export interface BuildFiles {
+  /** Paths of all local modules. */
+  modules: string[];
+  /** Paths of configurations, lock files and import maps. */
+  configs: string[];
+  /** The folders that the build was deployed as. */
+  roots: string[];
+  /** What all of them looked like. */
+  stamps: Stamps;
+  /** The modules as they were found: of the build, of its Heirloom, of its guardian. */
+  graphs: string[][];
+  /** The same for the same content of all of them, wherever they are. */
+  key: string;
+}
+
+/**
+ * Looks at the files of a build.
+ *
+ * @param self the build
+ * @param graphs its modules, those of the Heirloom that boots it, and those of its guardian
+ */
+export async function filesOf(self: Self, graphs: readonly ModuleGraph[]): Promise<BuildFiles> {
+  const { image, spec } = self;
+  const modules = [...new Set(graphs.flatMap((graph) => graph.modules))];
+  const own = spec === null ? [] : configFiles(spec.heirloom);
+  const lock = image.config === null ? null : lockFileOf(image.config);
+  const configs = [image.config, lock, ...configFiles(image.entry), ...own].filter((path) => path !== null);
+  const roots = [image.config ?? image.entry, image.entry, ...(spec === null ? [] : [spec.heirloom])];
+  const all = [...new Set(configs)];
+  return {
+    modules,
+    configs: all,
+    roots: [...new Set(roots.map(folderOf))],
+    stamps: await Stamps.capture([...modules, ...all]),
+    graphs: graphs.map((graph) => graph.modules),
+    key: await keyOf(all, graphs),
+  };
+}
+
+/** What two builds must have in common to have the same snapshot: all that is copied. */
+async function keyOf(configs: readonly string[], graphs: readonly ModuleGraph[]): Promise<string> {
+  const parts = graphs.map(({ fingerprint }) => fingerprint);
+  for (const path of configs) parts.push(await Deno.readTextFile(path).catch(() => ""));
+  const bytes = new TextEncoder().encode(parts.join("\0"));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
