@@ -9,7 +9,7 @@
  * @module
  */
 import type { ImageRecord } from "../kho/abi/image.ts";
-import { encodeNames, GRAPHS_SUBTREE, HISTORY_SUBTREE, LIVE_SUBTREE } from "../kho/abi/live.ts";
+import { encodeNames, HISTORY_SUBTREE, LIVE_SUBTREE } from "../kho/abi/live.ts";
 import { buildSegment } from "../kho/segment_build.ts";
 import { orchestrator } from "../luo/process.ts";
 import { reboot } from "../luo/reboot.ts";
@@ -87,12 +87,7 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
     build: buildSegment,
     subtrees: () => {
       takeover.fault?.("freezing");
-      const subtrees: [string, Uint8Array][] = [
-        [LIVE_SUBTREE, states.save()],
-        [HISTORY_SUBTREE, history.encode(pending)],
-      ];
-      if (graphs !== null) subtrees.push([GRAPHS_SUBTREE, graphs]);
-      return subtrees;
+      return [[LIVE_SUBTREE, states.save()], [HISTORY_SUBTREE, history.encode(pending, graphs)]];
     },
     written: (segment) => {
       update.segmentBytes = segment.bytes;

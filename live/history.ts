@@ -44,9 +44,15 @@ export class History {
     this.#updates.splice(0, this.#updates.length - MAX_UPDATES);
   }
 
-  /** The subtree for the next image. */
-  encode(pending: PendingUpdate): Uint8Array {
+  /**
+   * The subtree for the next image.
+   *
+   * @param pending the update under way
+   * @param graphs the modules of both builds, encoded, or null
+   */
+  encode(pending: PendingUpdate, graphs: Uint8Array | null = null): Uint8Array {
     return encodeHistory({
+      ...(graphs === null ? {} : { graphs }),
       pending: JSON.stringify(pending),
       started: this.started,
       updates: this.#updates.map((record) => JSON.stringify(record)),

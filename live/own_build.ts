@@ -8,7 +8,6 @@
  * @module
  */
 import type { BuildInfo } from "../control/types.ts";
-import { GRAPHS_SUBTREE } from "../kho/abi/live.ts";
 import { getPid, startTime } from "../sys/mod.ts";
 import { buildInfoOf } from "./build_info.ts";
 import type { PendingBuild } from "./pending.ts";
@@ -60,7 +59,7 @@ export class OwnBuild {
     const { self, incoming } = takeover;
     this.#wayBack ??= Promise.all([import("./way_back.ts"), import("./graphs.ts")]).then(
       ([{ WayBack }, { decodeGraphs }]) => {
-        const known = decodeGraphs(incoming?.subtree(GRAPHS_SUBTREE) ?? null, incoming?.role === "update");
+        const known = decodeGraphs(takeover.history?.graphs ?? null, incoming?.role === "update");
         return new WayBack(self, this.#key, incoming === null, known);
       },
     );

@@ -17,9 +17,6 @@ export const LIVE_SUBTREE = "live";
 /** Name of the subtree with the history. */
 export const HISTORY_SUBTREE = "history";
 
-/** Name of the subtree with the modules of both builds: JSON that is read only after the commit. */
-export const GRAPHS_SUBTREE = "graphs";
-
 /** Name of the subtree with the map of names in a segment that is only checked: there, token 0 has no descriptor. */
 export const NAMES_SUBTREE = "names";
 
@@ -55,6 +52,8 @@ export interface HistoryRecord {
   started: bigint;
   /** Records of past updates as JSON, oldest first. */
   updates: string[];
+  /** The modules of both builds, in a form of `live`'s own that is read only after the commit; absent where not known. */
+  graphs?: Uint8Array;
 }
 
 /** Encodes the map of names. */
@@ -125,6 +124,7 @@ export function decodeHistory(bytes: Uint8Array): HistoryRecord {
     pending: fields.textOrNull("pending"),
     started: fields.u64("started"),
     updates: fields.texts("updates"),
+    ...(fields.maybe("graphs") === undefined ? {} : { graphs: fields.bytes("graphs") }),
   };
   fields.end();
   return record;
