@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 
+import { noOrdinaryUser } from "../sys/helpers_test.ts";
 import { asOrdinaryUser, assertNoRecovery, assertRecovered, play } from "./guardian/scene_test.ts";
 
 Deno.test("Guardian.start() and armed() say what is wrong, and nothing is left", async () => {
@@ -114,7 +115,13 @@ for (const [name, body] of SILENT) {
   });
 }
 
-Deno.test("an ordinary user's guardian takes descriptors as they come, or none if it is stopped", async () => {
+Deno.test({
+  name: "an ordinary user's guardian takes descriptors as they come, or none if it is stopped",
+  ignore: noOrdinaryUser() !== null,
+  fn: guardsAnOrdinaryUser,
+});
+
+async function guardsAnOrdinaryUser(): Promise<void> {
   await using runner = await asOrdinaryUser();
   const body = (stop: boolean): string => `
     const many = Array.from({ length: 1000 }, (_, i) => {
@@ -143,4 +150,4 @@ Deno.test("an ordinary user's guardian takes descriptors as they come, or none i
   assertEquals([stopped.said[0], stopped.said[2]], [false, false], stopped.stderr);
   assert(Number(stopped.said[1]) >= 499 && Number(stopped.said[1]) < 3000, String(stopped.said[1]));
   assertEquals([stopped.guardian, stopped.report], [null, null]);
-});
+}

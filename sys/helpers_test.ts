@@ -112,12 +112,38 @@ export interface ScriptRunner {
   env?: Record<string, string>;
 }
 
+/** What takes the rights of root away from a command, where the tests have them. */
+const LESS: readonly string[] = Deno.uid() === 0
+  ? ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+  : [];
+
+/**
+ * Can a test be run as an ordinary user? Not where root has put everything out of the reach of others.
+ *
+ * @returns null, or why not; that is printed as well
+ */
+export function noOrdinaryUser(): string | null {
+  if (LESS.length === 0) return null;
+  const [program = "", ...args] = LESS;
+  const files = [new URL("mod.ts", import.meta.url).pathname, Deno.execPath()];
+  const test = 'for file; do test -r "$file" || exit 1; done';
+  let reason = "";
+  try {
+    const look = new Deno.Command(program, { args: [...args, "/bin/sh", "-c", test, "sh", ...files] });
+    if (look.outputSync().success) return null;
+    reason = `an ordinary user cannot read ${files.join(" or ")}`;
+  } catch {
+    reason = `${program} is not here`;
+  }
+  console.log(`ignored: ${reason}`);
+  return reason;
+}
+
 /** Runs scripts without the rights of root, which ordinary users do not have either. */
 export async function asOrdinaryUser(): Promise<ScriptRunner & AsyncDisposable> {
   const cache = await Deno.makeTempDir({ prefix: "heirloom-sys-cache-" });
-  const prefix: [string, ...string[]] = Deno.uid() === 0
-    ? ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", Deno.execPath()]
-    : [Deno.execPath()];
+  const [first = Deno.execPath(), ...rest] = [...LESS, Deno.execPath()];
+  const prefix: [string, ...string[]] = [first, ...rest];
   await Deno.chmod(cache, 0o777);
   return {
     prefix,
