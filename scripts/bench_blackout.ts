@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { type BenchOptions, parseOptions } from "./bench/options.ts";
 import { reportLines } from "./bench/report.ts";
 import { measureFiles, startBaseline, startHeirloom, type Subject } from "./bench/subjects.ts";
 import { summarize, type Summary } from "./bench/summary.ts";
@@ -27,11 +28,6 @@ const FILES = 1000;
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 
-interface Options {
-  readonly rounds: number;
-  readonly json: boolean;
-}
-
 /**
  * Runs the benchmark.
  *
@@ -39,7 +35,7 @@ interface Options {
  * @returns the exit status
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const options = parse(args);
+  const options = parseOptions(args, DEFAULT_ROUNDS);
   if (typeof options === "string") {
     console.error(`bench_blackout: ${options}\n\nbench_blackout.ts [--rounds N] [--json]`);
     return 2;
@@ -60,7 +56,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function measure({ rounds }: Options, started: AsyncDisposableStack): Promise<Summary> {
+async function measure({ rounds }: BenchOptions, started: AsyncDisposableStack): Promise<Summary> {
   const heirloom = started.use(await startHeirloom());
   const subjects: Subject[] = [
     heirloom,
@@ -91,29 +87,6 @@ async function measure({ rounds }: Options, started: AsyncDisposableStack): Prom
 function tell(text: string): void {
   if (!Deno.stderr.isTerminal()) return;
   Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`));
-}
-
-function parse(args: readonly string[]): Options | string {
-  let rounds = DEFAULT_ROUNDS;
-  let json = false;
-  const rest = [...args];
-  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    const [name, value] = arg.startsWith("--rounds=") ? ["--rounds", arg.slice("--rounds=".length)] : [arg];
-    switch (name) {
-      case "--json":
-        json = true;
-        break;
-      case "--rounds":
-        rounds = Number(value ?? rest.shift());
-        if (!Number.isSafeInteger(rounds) || rounds < 1) {
-          return "Cannot understand --rounds: a whole number, 1 or more, is needed";
-        }
-        break;
-      default:
-        return `Cannot understand "${arg}"`;
-    }
-  }
-  return { rounds, json };
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { type BenchOptions, parseOptions } from "./bench/options.ts";
 import { median } from "./bench/summary.ts";
 import { startFiles } from "./bench/subjects.ts";
 import type { TestApp } from "../testing/mod.ts";
@@ -25,11 +26,6 @@ const WARM_UP = 2;
 const LIMITS: readonly (readonly [files: number, ratio: number])[] = [[10, 1.15], [1000, 1.25]];
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
-
-interface Options {
-  readonly rounds: number;
-  readonly json: boolean;
-}
 
 /** What was measured with a number of descriptors; medians in milliseconds. */
 interface Figures {
@@ -60,7 +56,7 @@ interface Pause {
  * @returns the exit status
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const options = parse(args);
+  const options = parseOptions(args, DEFAULT_ROUNDS);
   if (typeof options === "string") {
     console.error(`bench_guardian: ${options}\n\nbench_guardian.ts [--rounds N] [--json]`);
     return 2;
@@ -136,7 +132,7 @@ function compare(
   };
 }
 
-function table({ rounds }: Options, figures: readonly Figures[]): string {
+function table({ rounds }: BenchOptions, figures: readonly Figures[]): string {
   const cells = figures.flatMap(({ files, without_ms, with_ms, ratio, limit, met, phases }) => [
     [
       `${files} descriptors`,
@@ -159,29 +155,6 @@ function table({ rounds }: Options, figures: readonly Figures[]): string {
 
 function milliseconds(ms: number): string {
   return ms.toFixed(2).padStart(7);
-}
-
-function parse(args: readonly string[]): Options | string {
-  let rounds = DEFAULT_ROUNDS;
-  let json = false;
-  const rest = [...args];
-  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    const [name, value] = arg.startsWith("--rounds=") ? ["--rounds", arg.slice("--rounds=".length)] : [arg];
-    switch (name) {
-      case "--json":
-        json = true;
-        break;
-      case "--rounds":
-        rounds = Number(value ?? rest.shift());
-        if (!Number.isSafeInteger(rounds) || rounds < 1) {
-          return "Cannot understand --rounds: a whole number, 1 or more, is needed";
-        }
-        break;
-      default:
-        return `Cannot understand "${arg}"`;
-    }
-  }
-  return { rounds, json };
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
