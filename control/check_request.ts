@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { parseMembers } from "./request_body.ts";
+import { type Members, parseMembers } from "./request_body.ts";
 import type { CheckRequest } from "./types.ts";
 
-const MEMBERS = { build: "string", deno: "string", heirloom: "string", timeout_ms: "number" } as const;
+/** Those members, with their types. */
+export const MEMBERS = { build: "string", deno: "string", heirloom: "string", timeout_ms: "number" } as const;
 
 /**
  * Reads the body of a request for a check.
@@ -15,7 +16,15 @@ const MEMBERS = { build: "string", deno: "string", heirloom: "string", timeout_m
  * @throws {RequestError} with the member that is wrong and what is allowed
  */
 export function parseCheckRequest(text: string): CheckRequest {
-  const { build, deno, heirloom, timeout_ms } = parseMembers("check", text, MEMBERS);
+  return checkMembers(parseMembers("check", text, MEMBERS));
+}
+
+/**
+ * The members that a check and an update have in common.
+ *
+ * @param members of a body, each of the right type
+ */
+export function checkMembers({ build, deno, heirloom, timeout_ms }: Members<typeof MEMBERS>): CheckRequest {
   return {
     ...(build === undefined ? {} : { build }),
     ...(deno === undefined ? {} : { deno }),

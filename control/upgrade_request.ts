@@ -3,14 +3,12 @@
  *
  * @module
  */
+import { checkMembers, MEMBERS as CHECK_MEMBERS } from "./check_request.ts";
 import { parseMembers, RequestError } from "./request_body.ts";
 import type { UpgradeRequest } from "./types.ts";
 
 const MEMBERS = {
-  build: "string",
-  deno: "string",
-  heirloom: "string",
-  timeout_ms: "number",
+  ...CHECK_MEMBERS,
   guardian: "boolean",
   commit_after_ms: "number",
   rollback: "boolean",
@@ -24,11 +22,8 @@ const MEMBERS = {
  * runtime or a Heirloom, for the history names them
  */
 export function parseUpgradeRequest(text: string): UpgradeRequest {
-  const { build, deno, heirloom, timeout_ms, guardian, commit_after_ms, rollback } = parseMembers(
-    "update",
-    text,
-    MEMBERS,
-  );
+  const members = parseMembers("update", text, MEMBERS);
+  const { build, deno, heirloom, guardian, commit_after_ms, rollback } = members;
   if (rollback === true) {
     const named = Object.entries({ build, deno, heirloom }).find(([, value]) => value !== undefined)?.[0];
     if (named !== undefined) {
@@ -38,10 +33,7 @@ export function parseUpgradeRequest(text: string): UpgradeRequest {
     }
   }
   return {
-    ...(build === undefined ? {} : { build }),
-    ...(deno === undefined ? {} : { deno }),
-    ...(heirloom === undefined ? {} : { heirloom }),
-    ...(timeout_ms === undefined ? {} : { timeoutMs: timeout_ms }),
+    ...checkMembers(members),
     ...(guardian === undefined ? {} : { guardian }),
     ...(commit_after_ms === undefined ? {} : { commitAfterMs: commit_after_ms }),
     ...(rollback === undefined ? {} : { rollback }),

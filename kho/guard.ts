@@ -19,10 +19,10 @@ import {
   monotonicNs,
   type OwnedFd,
   read,
+  reapIfEnded,
   setSocketTimeouts,
   SIGNALS,
   SysError,
-  waitNoHang,
   write,
 } from "../sys/mod.ts";
 
@@ -95,13 +95,14 @@ export class Guard {
 
   /** Has the guardian ended? Reaps it then. */
   isGone(): boolean {
-    return this.#isGone();
+    this.#gone ||= reapIfEnded(this.#pid) !== null;
+    return this.#gone;
   }
 
   /** Waits until the guardian has ended, and reaps it. After five seconds it is killed. */
   async reap(): Promise<void> {
     const begin = monotonicNs();
-    for (let pause = 2; !this.#isGone(); pause = Math.min(2 * pause, 100)) {
+    for (let pause = 2; !this.isGone(); pause = Math.min(2 * pause, 100)) {
       if (monotonicNs() - begin > BigInt(FAREWELL_MS * 1e6)) this.#kill();
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
@@ -134,22 +135,11 @@ export class Guard {
     const begin = monotonicNs();
     const clock = new Int32Array(new SharedArrayBuffer(4));
     this.#kill();
-    while (!this.#isGone() && monotonicNs() - begin < BigInt(PATIENCE_MS * 1e6)) Atomics.wait(clock, 0, 0, 1);
+    while (!this.isGone() && monotonicNs() - begin < BigInt(PATIENCE_MS * 1e6)) Atomics.wait(clock, 0, 0, 1);
   }
 
   #kill(): void {
     // Only a child that is not reaped yet: its number cannot be anybody else's.
-    if (!this.#isGone()) killProcess(this.#pid, SIGNALS.SIGKILL);
-  }
-
-  #isGone(): boolean {
-    if (this.#gone) return true;
-    try {
-      this.#gone = waitNoHang(this.#pid) !== null;
-    } catch (error) {
-      if (!(error instanceof SysError && error.code === "ECHILD")) throw error;
-      this.#gone = true;
-    }
-    return this.#gone;
+    if (!this.isGone()) killProcess(this.#pid, SIGNALS.SIGKILL);
   }
 }

@@ -22,9 +22,9 @@ import {
   killProcess,
   monotonicNs,
   type OwnedFd,
+  reapIfEnded,
   SIGNALS,
   SysError,
-  waitNoHang,
   writeAll,
 } from "../sys/mod.ts";
 import {
@@ -170,13 +170,7 @@ export class Guardian implements Disposable {
 
   /** Does it run? */
   alive(): boolean {
-    if (this.#ended !== null) return false;
-    try {
-      this.#ended = waitNoHang(this.pid);
-    } catch (error) {
-      if (!(error instanceof SysError && error.code === "ECHILD")) throw error;
-      this.#ended = "unknown";
-    }
+    this.#ended ??= reapIfEnded(this.pid);
     return this.#ended === null;
   }
 

@@ -14,7 +14,7 @@
  */
 import { OwnedFd, setCloexec } from "../sys/mod.ts";
 import { type Announcement, HANDOVER_VARIABLE, parseAnnouncement, type Role } from "./abi/announcement.ts";
-import type { FdRecord, FdRole, SegmentRecord } from "./abi/segment.ts";
+import { blobOf, type FdRecord, type FdRole, type SegmentRecord, subtreeOf } from "./abi/segment.ts";
 import { HandoverError } from "./errors.ts";
 import { isIntact, verifyIdentity } from "./identity.ts";
 import { Journal } from "./journal.ts";
@@ -126,15 +126,12 @@ export class IncomingKho {
    * @throws {HandoverError} `NOT_THERE` for a handle that the segment does not have
    */
   blob(handle: bigint): Uint8Array {
-    const bytes = handle > 0n ? this.record.blobs[Number(handle) - 1] : undefined;
-    if (bytes === undefined) throw missing(`read blob ${handle}`);
-    return bytes;
+    return blobOf(this.record, handle);
   }
 
   /** The bytes of a subtree, or null where there is none of that name. */
   subtree(name: string): Uint8Array | null {
-    const found = this.record.subtrees.find((subtree) => subtree.name === name);
-    return found === undefined ? null : this.blob(found.handle);
+    return subtreeOf(this.record, name);
   }
 
   /** Closes the segment, the journal, and every descriptor that was released so far; others when they are released. */

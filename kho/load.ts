@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { sha256 } from "./digest.ts";
 /** What to look at, and with which runtime. */
 export interface LoadTarget {
   /** Path of the runtime. */
@@ -223,8 +224,4 @@ function firstLines(error: string, specifier: string): string {
 function messageIn(bytes: Uint8Array): string {
   const lines = new TextDecoder().decode(bytes).trim().split("\n");
   return lines.find((line) => line.startsWith("error: "))?.slice("error: ".length) ?? lines.at(-1) ?? "";
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

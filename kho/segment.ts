@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { bootId, fstat, getPid, getSeals, pread, startTime, SysError } from "../sys/mod.ts";
+import { bootId, fstat, getPid, getSeals, readWhole, startTime, SysError } from "../sys/mod.ts";
 import type { Announcement } from "./abi/announcement.ts";
 import { KHO_VERSION, parseSegment, type SegmentRecord } from "./abi/segment.ts";
 import { type CborValue, decodeCbor, MAX_CBOR_BYTES, sameBytes } from "./codec.ts";
@@ -98,12 +98,8 @@ function readSealed(fd: number): Uint8Array {
   if (size > MAX_CBOR_BYTES) {
     throw new HandoverError("TOO_LARGE", `Cannot read the handover in fd ${fd}: ${size} bytes are too many`);
   }
-  const bytes = new Uint8Array(Number(size));
-  for (let at = 0; at < bytes.byteLength;) {
-    const count = pread(fd, bytes.subarray(at), at);
-    if (count === 0) throw corrupt("it is shorter than its size");
-    at += count;
-  }
+  const bytes = readWhole(fd, size);
+  if (bytes.byteLength < size) throw corrupt("it is shorter than its size");
   return bytes;
 }
 

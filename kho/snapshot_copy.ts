@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { sha256 } from "./digest.ts";
 
 /** What a snapshot is made of; all paths absolute. */
 export interface SnapshotSource {
@@ -184,8 +185,4 @@ async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): P
   });
   await Promise.all(workers);
   if (errors.length > 0) throw errors[0];
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sha256 } from "../kho/digest.ts";
 import type { ModuleGraph } from "../kho/load.ts";
 import { Stamps } from "../kho/stamps.ts";
 import { configFiles, lockFileOf } from "./launch.ts";
@@ -52,8 +53,7 @@ export async function filesOf(self: Self, graphs: readonly ModuleGraph[]): Promi
 async function keyOf(configs: readonly string[], graphs: readonly ModuleGraph[]): Promise<string> {
   const parts = graphs.map(({ fingerprint }) => fingerprint);
   for (const path of configs) parts.push(await Deno.readTextFile(path).catch(() => ""));
-  const bytes = new TextEncoder().encode(parts.join("\0"));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  return await sha256(new TextEncoder().encode(parts.join("\0")));
 }
 
 function folderOf(path: string): string {

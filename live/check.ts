@@ -13,6 +13,7 @@
  */
 import type { StateReport, TokenReport } from "../control/types.ts";
 import { decodeNames, LIVE_SUBTREE, type NameRecord, NAMES_SUBTREE } from "../kho/abi/live.ts";
+import { blobOf, subtreeOf } from "../kho/abi/segment.ts";
 import { formatReport, parseMark } from "../kho/abi/preflight.ts";
 import { decodeEnvelope } from "../kho/segment.ts";
 import { HandoverError } from "../kho/errors.ts";
@@ -201,20 +202,10 @@ function reasonOf(bad: TokenReport | StateReport): string {
 /** Reads what the service wrote, without believing it. */
 async function readHandover(): Promise<HandedOver> {
   const { record } = await decodeEnvelope(readInput());
-  const blob = (handle: bigint): Uint8Array => {
-    const bytes = handle > 0n ? record.blobs[Number(handle) - 1] : undefined;
-    if (bytes === undefined) {
-      throw new HandoverError("NOT_THERE", `Cannot read blob ${handle}: the handover does not hold it`);
-    }
-    return bytes;
-  };
   return {
     role: "update",
-    blob,
-    subtree(name) {
-      const found = record.subtrees.find((subtree) => subtree.name === name);
-      return found === undefined ? null : blob(found.handle);
-    },
+    blob: (handle) => blobOf(record, handle),
+    subtree: (name) => subtreeOf(record, name),
     borrowFd(fd) {
       throw new HandoverError("NOT_THERE", `Cannot borrow fd ${fd}: a check has no descriptors`);
     },

@@ -12,11 +12,7 @@ import type { CheckReport, CheckRequest } from "../control/types.ts";
 import { LuoError } from "../luo/errors.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { resolveBuild } from "./resolve.ts";
-
-/** How long a check may take when nobody says so, in milliseconds. */
-const DEFAULT_TIMEOUT_MS = 30_000;
-
-const MAX_TIMEOUT_MS = 3_600_000;
+import { checkTimeout } from "./update_request.ts";
 
 const running = new Set<AbortController>();
 
@@ -29,13 +25,7 @@ const running = new Set<AbortController>();
  * `EOPNOTSUPP` live update is off
  */
 export async function checkRequest(life: Lifecycle, request: CheckRequest): Promise<CheckReport> {
-  const timeoutMs = request.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
-    throw new LuoError(
-      "EINVAL",
-      `Cannot check: a time of ${timeoutMs} ms is not between 1 and ${MAX_TIMEOUT_MS}`,
-    );
-  }
+  const timeoutMs = checkTimeout(request, "check: a time");
   if (life.device === null) throw new LuoError("EOPNOTSUPP", "Cannot check: live update is off");
   if (life.state !== "serving") throw new LuoError("EBUSY", `Cannot check: the service is ${life.state}`);
   life.finishReady();

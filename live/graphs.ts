@@ -39,7 +39,7 @@ export function encodeGraphs(
 /**
  * Decodes what the previous image knew.
  *
- * @param bytes the subtree, or null
+ * @param bytes what {@linkcode encodeGraphs} gave, or null
  * @param isNew is this the build that took over, or the one that came back?
  * @returns the modules of this build, of its Heirloom and of its guardian, or null
  */

@@ -99,7 +99,7 @@ export class Guarding implements AsyncDisposable {
       image,
       segment: segment.fd,
       nonce: segment.nonce,
-      crossing: segment.crossing.filter((fd) => fd !== this.fd),
+      crossing: segment.crossing,
       runtime,
       journal: journal.fd,
       deadlineNs: deadlineNs + GRACE_NS,

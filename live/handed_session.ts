@@ -7,7 +7,7 @@ import { decodeNames, type NameRecord } from "../kho/abi/live.ts";
 import type { Device } from "../luo/device.ts";
 import { codeOf } from "../luo/errors.ts";
 import type { Session } from "../luo/session.ts";
-import { fstat, pread } from "../sys/mod.ts";
+import { fstat, readWhole } from "../sys/mod.ts";
 import { endConnection } from "./port.ts";
 
 /** The session that belongs to `live`. */
@@ -26,9 +26,7 @@ export function retrieveLive(device: Device): Session | null {
 /** Reads the map of names: token 0 is a sealed memfd that holds it. */
 export function readNames(session: Session): NameRecord[] {
   using memory = session.retrieveFd(0n);
-  const bytes = new Uint8Array(Number(fstat(memory.fd).size));
-  pread(memory.fd, bytes, 0);
-  return decodeNames(bytes);
+  return decodeNames(readWhole(memory.fd, fstat(memory.fd).size));
 }
 
 /** Ends the connections that nobody claimed. */

@@ -9,7 +9,7 @@ import { SEGMENT_SEALS } from "../kho/segment_build.ts";
 import { orchestrator } from "../luo/process.ts";
 import type { WrittenSegment } from "../luo/reboot.ts";
 import { dupOnto } from "../sys/dup_onto.ts";
-import { addSeals, closeFd, createMemfd, fstat, openFile, pread, pwrite, writeAll } from "../sys/mod.ts";
+import { addSeals, closeFd, createMemfd, fstat, openFile, pwrite, readWhole, writeAll } from "../sys/mod.ts";
 
 /** How much the arguments of an execve may have together, and more (execve(2): a quarter of the stack, 6 MiB at most). */
 const TOO_MUCH_BYTES = 8 * 1024 * 1024;
@@ -37,8 +37,7 @@ export function jumpingFaults(
 
 /** Nobody can change a sealed segment; another one can be put in its place. */
 function damage(fd: number): void {
-  const bytes = new Uint8Array(Number(fstat(fd).size));
-  pread(fd, bytes, 0);
+  const bytes = readWhole(fd, fstat(fd).size);
   const middle = bytes.byteLength >> 1;
   bytes[middle] = (bytes[middle] ?? 0) ^ 1;
   using memory = createMemfd("kho:handover", { noexec: true });

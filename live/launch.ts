@@ -67,10 +67,20 @@ export function composeArguments(spec: LaunchSpec, args: readonly string[]): str
     ...config,
     ...lock,
     ...spec.denoArgs,
-    `${spec.heirloom}live/boot.ts`,
+    bootOf(spec.heirloom),
     JSON.stringify(spec),
     ...args,
   ];
+}
+
+/** The boot module of a Heirloom tree; its root folder has a slash at its end. */
+export function bootOf(root: string): string {
+  return `${root}live/boot.ts`;
+}
+
+/** The guardian's program of a Heirloom tree; its root folder has a slash at its end. */
+export function guardianOf(root: string): string {
+  return `${root}kho/guardian_main.ts`;
 }
 
 /** An application without a lock file does not get one because of us. */

@@ -154,16 +154,12 @@ export class Lifecycle implements UpdateHost {
     const commit = new Commit({ incoming, device, session: this.#incoming, resources, states });
     incoming.journal?.append("probation");
     takeover.fault?.("probation");
-    commit.check();
     const healthyMs = incoming.role === "update" ? pending?.commitAfterMs ?? 0 : 0;
-    if (healthyMs === 0) {
-      commit.run();
-      this.#openTaps();
-      incoming.journal?.append(END_EVENT);
-      return this.#serve(commit);
-    }
+    if (healthyMs === 0) commit.run();
+    else commit.check();
     this.#openTaps();
     incoming.journal?.append(END_EVENT);
+    if (healthyMs === 0) return this.#serve(commit);
     this.#committing = new Promise((resolve) => setTimeout(resolve, healthyMs)).then(() => {
       this.#committing = null;
       commit.run();

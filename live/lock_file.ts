@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { shortDigest } from "./digest.ts";
 import { choosesLock, type LaunchSpec, lockFileOf } from "./launch.ts";
 
 /** The package that Heirloom itself imports, as in `kho/codec.ts`. */
@@ -47,7 +48,7 @@ export function prepareLock(spec: LaunchSpec): void {
   };
   const text = JSON.stringify(merged, null, 2);
   // Another lock is another file: the build that runs must be able to come back with its own.
-  const copy = `${spec.socket}.${digest(text)}${SUFFIX}`;
+  const copy = `${spec.socket}.${shortDigest(text)}${SUFFIX}`;
   Deno.writeTextFileSync(copy, text);
   spec.denoArgs.push(`${LOCK_FLAG}${copy}`);
 }
@@ -68,13 +69,6 @@ export function removeOldLocks(spec: LaunchSpec): void {
 /** Is this the path of a copy that some build of this service used? */
 function isCopy(spec: LaunchSpec, path: string): boolean {
   return path.startsWith(`${spec.socket}.`) && path.endsWith(SUFFIX);
-}
-
-/** FNV-1a of 32 bits: enough to tell a handful of files apart. */
-function digest(text: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, "0");
 }
 
 function readLock(path: string): Lock | null {

@@ -31,11 +31,13 @@ export function supervisorWarnings(): string[] {
   ];
 }
 
-/**
- * Is there a service manager that can be told something?
- */
+/** Is there a service manager that can be told something? */
 export function hasManager(): boolean {
-  return (Deno.env.get("NOTIFY_SOCKET") ?? "") !== "";
+  return managerSocket() !== null;
+}
+
+function managerSocket(): string | null {
+  return Deno.env.get("NOTIFY_SOCKET") || null;
 }
 
 /**
@@ -44,15 +46,14 @@ export function hasManager(): boolean {
  * @param pid a process of this service
  */
 export async function announceMainPid(pid: number): Promise<void> {
-  const socket = Deno.env.get("NOTIFY_SOCKET");
-  if (socket === undefined || socket === "") return;
-  const [{ notifyBarrier, notifyManager }, { poll, POLLHUP, POLLIN }] = await Promise.all([
+  const socket = managerSocket();
+  if (socket === null) return;
+  const [{ announceMain }, { poll, POLLHUP, POLLIN }] = await Promise.all([
     import("../sys/notify.ts"),
     import("../sys/poll.ts"),
   ]);
   try {
-    notifyManager(socket, `MAINPID=${pid}`);
-    using barrier = notifyBarrier(socket);
+    using barrier = announceMain(socket, pid);
     const deadline = performance.now() + BARRIER_MS;
     while (performance.now() < deadline) {
       const [events = 0] = poll([{ fd: barrier.fd, events: POLLIN }], 0);

@@ -8,11 +8,10 @@
  * @module
  */
 import type { BuildInfo } from "../control/types.ts";
-import { getPid, startTime } from "../sys/mod.ts";
+import { getPid } from "../sys/mod.ts";
 import { buildInfoOf } from "./build_info.ts";
 import type { PendingBuild } from "./pending.ts";
 import type { Self } from "./self.ts";
-import { processKey } from "./state_folder.ts";
 import { takeover } from "./takeover.ts";
 import type { WayBack } from "./way_back.ts";
 
@@ -20,7 +19,7 @@ import type { WayBack } from "./way_back.ts";
 export class OwnBuild {
   /** The build that ran before this one, to which a rollback goes; null when there was none. */
   readonly previous: PendingBuild | null = previousBuild();
-  readonly #key: string;
+  readonly #socket: string | null;
   readonly #isLive: boolean;
   #wayBack: Promise<WayBack> | undefined;
 
@@ -30,7 +29,7 @@ export class OwnBuild {
    */
   constructor(socket: string | null, isLive: boolean) {
     this.#isLive = isLive;
-    this.#key = socket ?? processKey(getPid(), startTime());
+    this.#socket = socket;
   }
 
   /** How it is shown. */
@@ -60,7 +59,7 @@ export class OwnBuild {
     this.#wayBack ??= Promise.all([import("./way_back.ts"), import("./graphs.ts")]).then(
       ([{ WayBack }, { decodeGraphs }]) => {
         const known = decodeGraphs(takeover.history?.graphs ?? null, incoming?.role === "update");
-        return new WayBack(self, this.#key, incoming === null, known);
+        return new WayBack(self, this.#socket, incoming === null, known);
       },
     );
     return this.#wayBack;

@@ -26,39 +26,24 @@ export function foldRecord(facts: RecordFacts, entries: JournalEntry[]): UpdateR
   const stalled = entries.find(({ phase }) => phase === STALLED_EVENT);
   const jumped = entries.some(({ phase }) => phase === "jumping");
   const end = entries.findLast(({ phase }) => phase === END_EVENT) ?? entries.at(-1);
-  const {
-    id,
-    outcome,
-    reason,
-    from,
-    to,
-    generation,
-    pid,
-    guardian,
-    files,
-    fds,
-    segment_bytes,
-    dropped,
-    warnings,
-  } = facts;
   // The order in which a reader wants to see them.
   return {
-    id,
-    outcome,
-    reason,
-    from,
-    to,
-    generation,
-    pid,
-    guardian,
+    id: facts.id,
+    outcome: facts.outcome,
+    reason: facts.reason,
+    from: facts.from,
+    to: facts.to,
+    generation: facts.generation,
+    pid: facts.pid,
+    guardian: facts.guardian,
     blackout_ms: span(frozen, end),
     stall_ms: jumped ? span(stalled, end) : null,
     phases: phaseTimes(entries),
-    files,
-    fds,
-    segment_bytes,
-    dropped,
-    warnings,
+    files: facts.files,
+    fds: facts.fds,
+    segment_bytes: facts.segment_bytes,
+    dropped: facts.dropped,
+    warnings: facts.warnings,
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ImageRecord } from "../kho/abi/image.ts";
-import { composeArguments, type LaunchSpec } from "./launch.ts";
+import { bootOf, composeArguments, type LaunchSpec } from "./launch.ts";
 import type { Self } from "./self.ts";
 
 /** Where the copy of a file is, and whether there is one: a snapshot. */
@@ -25,7 +25,7 @@ export interface Copies {
  */
 export function relocate(self: Self, copies: Copies): ImageRecord {
   const { image, spec } = self;
-  const moved = (path: string): string => copies.has(path) ? copies.path(path) : path;
+  const moved = (path: string): string => located(copies, path);
   const next: ImageRecord = {
     ...image,
     entry: moved(image.entry),
@@ -42,12 +42,17 @@ export function relocate(self: Self, copies: Copies): ImageRecord {
   return next;
 }
 
+/** Where a file is found: its copy, or itself where there is none. */
+export function located(copies: Copies, original: string): string {
+  return copies.has(original) ? copies.path(original) : original;
+}
+
 function relocateSpec(spec: LaunchSpec, moved: (path: string) => string): LaunchSpec {
-  const boot = moved(`${spec.heirloom}live/boot.ts`);
+  const boot = moved(bootOf(spec.heirloom));
   return {
     ...spec,
     entry: moved(spec.entry),
     config: spec.config === null ? null : moved(spec.config),
-    heirloom: boot.slice(0, -"live/boot.ts".length),
+    heirloom: boot.slice(0, -bootOf("").length),
   };
 }

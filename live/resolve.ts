@@ -13,7 +13,7 @@ import type { UpgradeRequest } from "../control/types.ts";
 import type { ImageRecord } from "../kho/abi/image.ts";
 import { loadGraph, warmCaches } from "../kho/load.ts";
 import { buildInfoOf } from "./build_info.ts";
-import { composeArguments, type LaunchSpec, nearestConfig, versionOf } from "./launch.ts";
+import { bootOf, composeArguments, guardianOf, type LaunchSpec, nearestConfig, versionOf } from "./launch.ts";
 import { prepareLock } from "./lock_file.ts";
 import type { PendingBuild } from "./pending.ts";
 import type { Self } from "./self.ts";
@@ -69,7 +69,7 @@ export async function resolveBuild(
     };
     prepareLock(next);
     argv = composeArguments(next, self.args);
-    if (next.heirloom !== spec.heirloom) boot = `${next.heirloom}live/boot.ts`;
+    if (next.heirloom !== spec.heirloom) boot = bootOf(next.heirloom);
   }
   const names = { entry: name, exec: execName };
   const next: ImageRecord = {
@@ -106,17 +106,15 @@ export async function inspectBuild(resolved: ResolvedBuild, signal?: AbortSignal
   await warmCaches(image, boot === null ? [image.entry] : [boot, image.entry], signal);
   resolved.graphs = [graph.modules];
   if (boot !== null && booting !== null) {
-    const guardian = await loadGraph({ ...image, entry: guardianOf(boot) }, signal);
+    const guardian = await loadGraph(
+      { ...image, entry: guardianOf(boot.slice(0, -bootOf("").length)) },
+      signal,
+    );
     if (guardian.errors.length === 0) resolved.graphs.push(booting.modules, guardian.modules);
   }
   image.fingerprint = graph.fingerprint;
   build.fingerprint = graph.fingerprint;
   build.info.id = graph.fingerprint.slice(0, 12);
-}
-
-/** The guardian's program beside a boot module. */
-function guardianOf(boot: string): string {
-  return `${boot.slice(0, -"live/boot.ts".length)}kho/guardian_main.ts`;
 }
 
 /** A build is a module, or a directory with a `main.ts`. */
@@ -144,9 +142,9 @@ async function resolveRuntime(path: string): Promise<string> {
 async function resolveHeirloom(spec: LaunchSpec, name: string, entry: string): Promise<string> {
   if (spec.mode === "serve") {
     const tree = entry.slice(0, entry.lastIndexOf("/") + 1);
-    if (await statOrNull(`${tree}live/boot.ts`) !== null) return tree;
+    if (await statOrNull(bootOf(tree)) !== null) return tree;
   }
-  const root = await statOrNull(`${name}/live/boot.ts`) === null ? null : await Deno.realPath(name);
+  const root = await statOrNull(bootOf(`${name}/`)) === null ? null : await Deno.realPath(name);
   if (root === null) throw new Error(`Cannot use Heirloom ${name}: it has no live/boot.ts`);
   return `${root.replace(/\/+$/, "")}/`;
 }

@@ -1,5 +1,5 @@
 /**
- * Where a service keeps what has to survive it: snapshots of its builds, its history.
+ * Where a service keeps what has to survive it: snapshots of its builds.
  *
  * Happy path: under systemd with `StateDirectory=` that directory, else the user's folder for state (XDG base directories);
  * in it a folder of its own for each service.
@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { shortDigest } from "./digest.ts";
 
 /** How much of the key the name of the folder shows. */
 const READABLE = 40;
@@ -59,7 +60,7 @@ export function abandonedFolders(isAlive: (pid: number, start: bigint) => boolea
     return [...Deno.readDirSync(base)].flatMap(({ name }) => {
       const [, pid, start] = PROCESS_KEY.exec(name) ?? [];
       if (pid === undefined || start === undefined || isAlive(Number(pid), BigInt(start))) return [];
-      return [`${base.replace(/\/+$/, "")}/${name}`];
+      return [`${base}/${name}`];
     });
   } catch {
     // There is no such place yet, or we may not look.
@@ -81,12 +82,5 @@ function folderFrom(name: string, separator?: string): string | null {
 /** The end of the key for the reader, a digest of all of it for the difference. */
 function folderName(key: string): string {
   const readable = key.replace(/[^A-Za-z0-9._]+/g, "-").slice(-READABLE).replace(/^[-.]+/, "");
-  return `${readable === "" ? "service" : readable}-${digest(key)}`;
-}
-
-/** FNV-1a of 32 bits: enough to tell the services of a user apart. */
-function digest(text: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, "0");
+  return `${readable === "" ? "service" : readable}-${shortDigest(key)}`;
 }

@@ -22,6 +22,7 @@ import { blockForExec, getLimit, getPid, listFds, setMask } from "../sys/mod.ts"
 import { END_EVENT, STALLED_EVENT, UNGUARDED_EVENT } from "../kho/abi/journal.ts";
 import { runtimePath } from "../kho/jump.ts";
 import { cross } from "./crossing.ts";
+import { guardianOf } from "./launch.ts";
 import { encodeGraphs } from "./graphs.ts";
 import { Guarding } from "./guarding.ts";
 import { supervisorWarnings } from "./main_pid.ts";
@@ -39,9 +40,6 @@ import { ROOT } from "./version.ts";
 import { noWayBack } from "./way_back.ts";
 import type { ImageRecord } from "../kho/abi/image.ts";
 import type { PendingBuild } from "./pending.ts";
-
-/** The phases in which descriptors are looked at. */
-const SYNCHRONOUS: readonly string[] = ["preserving", "freezing", "jumping"];
 
 /** Milliseconds that a signal which was held takes to its listener. */
 const LAST_TURN_MS = 20;
@@ -85,11 +83,6 @@ export class Updater {
     return { id: update.id, refused: update.verdict.promise };
   }
 
-  /** The id of the update under way, or null. */
-  get current(): string | null {
-    return this.#current?.id ?? null;
-  }
-
   /** The update of that id as far as it has come, or undefined when it is not the one under way. */
   find(id: string): UpdateRecord | undefined {
     return this.#current?.id === id ? this.#fold(this.#current, null) : undefined;
@@ -130,7 +123,7 @@ export class Updater {
       update.guarding = await Guarding.start({
         image: back.image,
         runtime: runtimePath(back.image.exec, way.runtime, getPid()),
-        program: back.locate(`${ROOT}kho/guardian_main.ts`),
+        program: back.locate(guardianOf(ROOT)),
         timeoutMs: update.leftMs(),
       });
       if (update.ended) return await update.dismiss();
@@ -192,7 +185,8 @@ export class Updater {
     if (update.ended) return;
     const reason = error instanceof Error ? error.message : String(error);
     for (const port of this.#host.ports()) port.connections.resume();
-    if (SYNCHRONOUS.includes(update.phase)) this.#mend();
+    // The last phase that begins here: freezing and jumping are parts of the same call.
+    if (update.phase === "preserving") this.#mend();
     update.journal.append(END_EVENT, reason);
     const record = this.#fold(update, reason);
     update.end();
@@ -225,10 +219,11 @@ export class Updater {
 
   /** Said in advance: whoever is killed has no time for it. */
   #leaveWords(socket: string, update: Update, outcome: "refused" | "lost", reason: string): void {
-    writeLastWords(socket, { ...this.#fold(update, reason), outcome });
+    const record = this.#fold(update, reason);
+    writeLastWords(socket, { ...record, outcome });
     update.lastWords = {
       path: lastWordsPath(socket),
-      text: JSON.stringify({ ...this.#fold(update, null) }),
+      text: JSON.stringify({ ...record, outcome: null, reason: null }),
     };
   }
 

@@ -17,16 +17,14 @@ import { hashGraph, loadGraph, type ModuleGraph } from "../kho/load.ts";
 import { type Snapshot, Snapshots } from "../kho/snapshot.ts";
 import { getPid, openFile, type OwnedFd, processAgeMs, startTime } from "../sys/mod.ts";
 import { type BuildFiles, filesOf } from "./build_files.ts";
-import { relocate } from "./relocate.ts";
+import { bootOf, guardianOf } from "./launch.ts";
+import { located, relocate } from "./relocate.ts";
 import type { Self } from "./self.ts";
-import { abandonedFolders, stateFolder } from "./state_folder.ts";
+import { abandonedFolders, processKey, stateFolder } from "./state_folder.ts";
 import { ROOT } from "./version.ts";
 
 /** Milliseconds around the start of the process within which the age of a file says nothing. */
 const START_MS = 100;
-
-/** The guardian's program. */
-const GUARDIAN = `${ROOT}kho/guardian_main.ts`;
 
 /** Milliseconds by which the clock of a filesystem may be behind. */
 const CLOCK_MS = 10;
@@ -59,20 +57,20 @@ export class WayBack {
 
   /**
    * @param self the build that runs
-   * @param key what tells this service from others, for the folder of its snapshots
+   * @param socket path of the control socket, which tells this service from others; null: its process does
    * @param cold was it started, or did it take over? Then its fingerprint was known before
    * @param known the modules of the build, of its Heirloom and of its guardian, or null: then the runtime is asked
    */
   constructor(
     self: Self,
-    key: string,
+    socket: string | null,
     cold: boolean,
     known: readonly (readonly string[])[] | null = null,
   ) {
     this.#self = self;
     this.#known = known;
     this.#cold = cold;
-    const folder = stateFolder(key);
+    const folder = stateFolder(socket ?? processKey(getPid(), startTime()));
     this.#snapshots = folder === null ? null : new Snapshots(`${folder}/builds`);
   }
 
@@ -123,7 +121,7 @@ export class WayBack {
     if (!snapshot.has(image.entry)) throw noWayBack(`${names}; the snapshot is gone`);
     // What the application has created beside its modules since then is linked as well.
     if (this.#key !== null) await this.#snapshots?.take(this.#key, files);
-    const locate = (path: string): string => snapshot.has(path) ? snapshot.path(path) : path;
+    const locate = (path: string): string => located(snapshot, path);
     return { image: relocate(this.#self, snapshot), moved: true, locate };
   }
 
@@ -197,8 +195,8 @@ export class WayBack {
   ): Promise<{ files: BuildFiles; fingerprint: string }> {
     const { image, spec } = this.#self;
     const entries = [image.entry];
-    if (spec !== null) entries.push(`${spec.heirloom}live/boot.ts`);
-    if (import.meta.url.startsWith("file:")) entries.push(GUARDIAN);
+    if (spec !== null) entries.push(bootOf(spec.heirloom));
+    if (import.meta.url.startsWith("file:")) entries.push(guardianOf(ROOT));
     const graphs: ModuleGraph[] = [];
     for (const [at, entry] of entries.entries()) {
       const modules = known?.length === entries.length ? known[at] : undefined;

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { type BenchOptions, parseOptions } from "./bench/options.ts";
+import { type BenchOptions, runBench } from "./bench/command.ts";
 import { reportLines } from "./bench/report.ts";
 import { measureFiles, startBaseline, startHeirloom, type Subject } from "./bench/subjects.ts";
 import { summarize, type Summary } from "./bench/summary.ts";
@@ -26,8 +26,6 @@ const MEMORY_ROUNDS = 5;
 /** Files of the large segment. */
 const FILES = 1000;
 
-const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
-
 /**
  * Runs the benchmark.
  *
@@ -35,25 +33,10 @@ const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
  * @returns the exit status
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const options = parseOptions(args, DEFAULT_ROUNDS);
-  if (typeof options === "string") {
-    console.error(`bench_blackout: ${options}\n\nbench_blackout.ts [--rounds N] [--json]`);
-    return 2;
-  }
-  const interrupted = Promise.withResolvers<number>();
-  for (const [name, number] of Object.entries(SIGNALS)) {
-    Deno.addSignalListener(name as keyof typeof SIGNALS, () => interrupted.resolve(128 + number));
-  }
-  await using started = new AsyncDisposableStack();
-  try {
-    const summary = await Promise.race([measure(options, started), interrupted.promise]);
-    if (typeof summary === "number") return summary;
-    console.log(options.json ? JSON.stringify(summary) : reportLines(summary).join("\n"));
-    return 0;
-  } catch (error) {
-    console.error(`bench_blackout: ${error instanceof Error ? error.message : error}`);
-    return 1;
-  }
+  return await runBench("bench_blackout", args, DEFAULT_ROUNDS, async (options, started) => {
+    const summary = await measure(options, started);
+    return { document: summary, text: reportLines(summary).join("\n"), met: true };
+  });
 }
 
 async function measure({ rounds }: BenchOptions, started: AsyncDisposableStack): Promise<Summary> {

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { type BenchOptions, parseOptions } from "./bench/options.ts";
+import { type BenchOptions, runBench } from "./bench/command.ts";
 import { median } from "./bench/summary.ts";
 import { startFiles } from "./bench/subjects.ts";
 import type { TestApp } from "../testing/mod.ts";
@@ -24,8 +24,6 @@ const WARM_UP = 2;
 
 /** How many descriptors are preserved, and how much longer the pause may be then. */
 const LIMITS: readonly (readonly [files: number, ratio: number])[] = [[10, 1.15], [1000, 1.25]];
-
-const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /** What was measured with a number of descriptors; medians in milliseconds. */
 interface Figures {
@@ -56,25 +54,14 @@ interface Pause {
  * @returns the exit status
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const options = parseOptions(args, DEFAULT_ROUNDS);
-  if (typeof options === "string") {
-    console.error(`bench_guardian: ${options}\n\nbench_guardian.ts [--rounds N] [--json]`);
-    return 2;
-  }
-  const interrupted = Promise.withResolvers<number>();
-  for (const [name, number] of Object.entries(SIGNALS)) {
-    Deno.addSignalListener(name as keyof typeof SIGNALS, () => interrupted.resolve(128 + number));
-  }
-  await using started = new AsyncDisposableStack();
-  try {
-    const figures = await Promise.race([measureAll(options.rounds, started), interrupted.promise]);
-    if (typeof figures === "number") return figures;
-    console.log(options.json ? JSON.stringify({ rounds: options.rounds, figures }) : table(options, figures));
-    return figures.every(({ met }) => met) ? 0 : 1;
-  } catch (error) {
-    console.error(`bench_guardian: ${error instanceof Error ? error.message : error}`);
-    return 1;
-  }
+  return await runBench("bench_guardian", args, DEFAULT_ROUNDS, async (options, started) => {
+    const figures = await measureAll(options.rounds, started);
+    return {
+      document: { rounds: options.rounds, figures },
+      text: table(options, figures),
+      met: figures.every(({ met }) => met),
+    };
+  });
 }
 
 async function measureAll(rounds: number, started: AsyncDisposableStack): Promise<Figures[]> {

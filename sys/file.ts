@@ -221,6 +221,24 @@ export function readFile(path: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
+ * Reads the whole content behind a descriptor, wherever its position is.
+ *
+ * @param fd a regular file or a memfd, borrowed
+ * @param size its size in bytes
+ * @returns its bytes; fewer than `size` when it was cut meanwhile
+ * @throws {SysError} EBADF, EISDIR, EIO
+ */
+export function readWhole(fd: number, size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size;) {
+    const count = pread(fd, bytes.subarray(at), at);
+    if (count === 0) return bytes.subarray(0, at);
+    at += count;
+  }
+  return bytes;
+}
+
+/**
  * The target of a symbolic link.
  *
  * @param path path of the link

@@ -46,6 +46,7 @@ export {
   read,
   readFile,
   readLink,
+  readWhole,
   seek,
   sync,
   truncate,
@@ -71,7 +72,7 @@ export {
   residentBytes,
   startTime,
 } from "./proc.ts";
-export { type ExitStatus, getParentPid, getPid, getUid, waitNoHang } from "./process.ts";
+export { type ExitStatus, getParentPid, getPid, getUid, reapIfEnded, waitNoHang } from "./process.ts";
 export {
   blockForExec,
   getMask,

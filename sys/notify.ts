@@ -1,8 +1,7 @@
 /**
  * Messages to the service manager, as `sd_notify(3)` sends them: text in a datagram to the socket of `NOTIFY_SOCKET`.
  *
- * Happy path: {@linkcode notifyManager} sends; {@linkcode notifyBarrier} gives a descriptor that hangs up once the manager
- * has dealt with everything before it.
+ * Happy path: {@linkcode announceMain} sends, and gives a descriptor that hangs up once the manager has dealt with it.
  *
  * Unhappy paths: nobody listens there, or does not take it: a `SysError`. The manager ignores messages from processes that
  * it does not accept (`NotifyAccess=`), and says so nowhere but in its log.
@@ -19,24 +18,16 @@ import type { SocketAddress } from "./sockaddr.ts";
 export const NOTIFY_VARIABLE = "NOTIFY_SOCKET";
 
 /**
- * Sends a message.
+ * Announces the main process of the service, and asks the manager to say when it knows (`MAINPID=`, and `BARRIER=1` of
+ * systemd 246 and later).
  *
  * @param socket the value of `NOTIFY_SOCKET`: a path, or `@` and the name of an abstract socket
- * @param text assignments such as `MAINPID=1234`, one in a line
+ * @param pid a process of the service
+ * @returns a descriptor, the caller's, on which poll(2) reports a hang-up once the manager has dealt with it
  * @throws {SysError} ENOENT or ECONNREFUSED nobody listens, EACCES, EAGAIN its queue is full
  */
-export function notifyManager(socket: string, text: string): void {
-  send(socket, text, []);
-}
-
-/**
- * Asks the manager to say when it has dealt with what was sent before (systemd 246 and later).
- *
- * @param socket the value of `NOTIFY_SOCKET`
- * @returns a descriptor, the caller's, on which poll(2) reports a hang-up then
- * @throws {SysError} as {@linkcode notifyManager}
- */
-export function notifyBarrier(socket: string): OwnedFd {
+export function announceMain(socket: string, pid: number): OwnedFd {
+  send(socket, `MAINPID=${pid}`, []);
   using undo = new DisposableStack();
   const [ours, theirs] = socketPair();
   undo.use(ours);

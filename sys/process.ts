@@ -9,7 +9,7 @@
  * @module
  */
 
-import { checkRetrying } from "./errno.ts";
+import { checkRetrying, SysError } from "./errno.ts";
 import { call } from "./symbols.ts";
 
 const WNOHANG = 1;
@@ -66,6 +66,21 @@ export function waitNoHang(pid: number): ExitStatus | null {
   const status = new Uint8Array(4);
   const reaped = checkRetrying(() => call.waitpid(pid, status, WNOHANG), "waitpid", `pid ${pid}`);
   return reaped === 0 ? null : decodeWaitStatus(new DataView(status.buffer).getInt32(0, true));
+}
+
+/**
+ * Has a child ended? Reaps it then. For a child that somebody else may have reaped.
+ *
+ * @param pid a process that was a child of this one
+ * @returns how it ended, `unknown` when it was reaped before, or null while it runs
+ */
+export function reapIfEnded(pid: number): ExitStatus | "unknown" | null {
+  try {
+    return waitNoHang(pid);
+  } catch (error) {
+    if (error instanceof SysError && error.code === "ECHILD") return "unknown";
+    throw error;
+  }
 }
 
 /**

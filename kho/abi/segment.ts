@@ -142,6 +142,32 @@ export function parseSegment(value: CborValue): SegmentRecord {
   return record;
 }
 
+/**
+ * The bytes behind a handle.
+ *
+ * @param record the payload
+ * @param handle index + 1
+ * @throws {HandoverError} `NOT_THERE` for a handle that the segment does not have
+ */
+export function blobOf(record: SegmentRecord, handle: bigint): Uint8Array {
+  const bytes = handle > 0n ? record.blobs[Number(handle) - 1] : undefined;
+  if (bytes !== undefined) return bytes;
+  throw new HandoverError("NOT_THERE", `Cannot read blob ${handle}: the handover does not hold it`);
+}
+
+/**
+ * The bytes of a subtree.
+ *
+ * @param record the payload
+ * @param name its name
+ * @returns the bytes, or null where there is none of that name
+ * @throws {HandoverError} `NOT_THERE` when it has no bytes
+ */
+export function subtreeOf(record: SegmentRecord, name: string): Uint8Array | null {
+  const found = record.subtrees.find((subtree) => subtree.name === name);
+  return found === undefined ? null : blobOf(record, found.handle);
+}
+
 function parseFd(value: CborValue, place: string): FdRecord {
   const fields = new Fields(value, place);
   const kind = fields.text("kind");

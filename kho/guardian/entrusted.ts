@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { fstat, type OwnedFd, pread } from "../../sys/mod.ts";
+import { fstat, type OwnedFd, readWhole } from "../../sys/mod.ts";
 import type { ReceivedMessage } from "../../sys/guard.ts";
 import { decodePlan, type RecoveryPlan } from "./plan.ts";
 import { FDS, PLAN } from "./protocol.ts";
@@ -56,14 +56,15 @@ export class Entrusted {
       this.#fds.push(...fds);
       return;
     }
-    using _unused = new Disposables(fds);
+    using unused = new DisposableStack();
+    for (const fd of fds) unused.use(fd);
     try {
       const [memory] = fds;
       if (verb !== PLAN || memory === undefined) {
         throw new TypeError(`"${verb.slice(0, 40)}" came out of turn`);
       }
       this.forget();
-      this.#plan = decodePlan(readAll(memory.fd));
+      this.#plan = readPlan(memory.fd);
     } catch (error) {
       this.miss(error);
     }
@@ -83,24 +84,9 @@ export class Entrusted {
   }
 }
 
-class Disposables implements Disposable {
-  readonly #fds: readonly OwnedFd[];
-
-  constructor(fds: readonly OwnedFd[]) {
-    this.#fds = fds;
-  }
-
-  [Symbol.dispose](): void {
-    for (const fd of this.#fds) fd[Symbol.dispose]();
-  }
-}
-
-function readAll(fd: number): Uint8Array {
-  const bytes = new Uint8Array(fstat(fd).size);
-  for (let at = 0; at < bytes.byteLength;) {
-    const count = pread(fd, bytes.subarray(at), at);
-    if (count === 0) throw new TypeError("the plan is shorter than its size");
-    at += count;
-  }
-  return bytes;
+function readPlan(fd: number): RecoveryPlan {
+  const { size } = fstat(fd);
+  const bytes = readWhole(fd, size);
+  if (bytes.byteLength < size) throw new TypeError("the plan is shorter than its size");
+  return decodePlan(bytes);
 }

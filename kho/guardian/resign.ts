@@ -10,7 +10,7 @@
  */
 import { poll, POLLHUP, POLLIN } from "../../sys/guard.ts";
 import { SysError } from "../../sys/mod.ts";
-import { NOTIFY_VARIABLE, notifyBarrier, notifyManager } from "../../sys/notify.ts";
+import { announceMain, NOTIFY_VARIABLE } from "../../sys/notify.ts";
 import { pidOf } from "../../sys/pidfd.ts";
 
 /** How long to wait for the manager, in milliseconds. */
@@ -26,8 +26,7 @@ export function resign(service: number): void {
   const pid = pidOf(service);
   if (socket === undefined || socket === "" || pid === null) return;
   try {
-    notifyManager(socket, `MAINPID=${pid}`);
-    using barrier = notifyBarrier(socket);
+    using barrier = announceMain(socket, pid);
     poll([{ fd: barrier.fd, events: POLLIN | POLLHUP }], BARRIER_MS);
   } catch (error) {
     // Nobody listens there: then nobody takes the guardian for the main process either.

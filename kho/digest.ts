@@ -1,0 +1,15 @@
+/**
+ * Digests of what files contain. Not for the segment, which is written within the freeze and has one of its own.
+ *
+ * @module
+ */
+
+/**
+ * The SHA-256 of some bytes.
+ *
+ * @param bytes anything
+ * @returns 64 lower-case hexadecimal digits
+ */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
