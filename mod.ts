@@ -58,7 +58,7 @@ export async function ready(): Promise<void> {
 
 export { Device } from "./luo/device.ts";
 export { LuoError } from "./luo/errors.ts";
-export { registerHandler, unregisterHandler } from "./luo/process.ts";
+export { flbs, registerFlb, registerHandler, unregisterFlb, unregisterHandler } from "./luo/process.ts";
 export { HandoverError, type HandoverErrorCode } from "./kho/errors.ts";
 export { OwnedFd, SysError, type Whence } from "./sys/mod.ts";
 export type { Live } from "./live/live.ts";
@@ -70,8 +70,11 @@ export type { StateOptions, StateValue } from "./live/states.ts";
 export type { HookListeners, QuiesceEvent, ResumeEvent } from "./live/hooks.ts";
 export type { CarryOptions, OverduePolicy, ServerHandle } from "./live/port.ts";
 export type { FetchHandler, RemoteAddress, ServeInfo } from "./live/http/fetch_bridge.ts";
-export type { Direction, Session } from "./luo/session.ts";
-export type { FileInfo } from "./luo/file_set.ts";
+export type { Direction, Session, SessionState } from "./luo/session.ts";
+export type { FileInfo, FileState } from "./luo/file_set.ts";
+export type { FailurePlace, LuoErrorCode } from "./luo/errors.ts";
+export type { Flb, FlbAccess, FlbIncomingArgs, FlbOutgoingArgs } from "./luo/flb.ts";
+export type { PreviousImage } from "./luo/orchestrator.ts";
 export type {
   CheckArgs,
   FileHandler,

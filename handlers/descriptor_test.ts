@@ -104,7 +104,7 @@ Deno.test("descriptorHandler() reads an older version and refuses a newer one", 
 Deno.test("descriptorHandler() believes no number that the segment does not list", () => {
   using memory = createMemfd("test");
   using arrived = carry(handler, memory, () => encodeRecord(2, { described: 1, fd: 0 }));
-  assertHandoverError(() => handler.retrieve(arrived.args), "NOT_THERE", "Cannot borrow fd 0");
+  assertHandoverError(() => handler.retrieve(arrived.args), "ENOENT", "Cannot borrow fd 0");
 });
 
 Deno.test("descriptorHandler() has an id only where the kind has one", () => {

@@ -10,7 +10,8 @@ import { type CborValue, decodeCbor } from "../kho/codec.ts";
 import type { IncomingKho } from "../kho/incoming.ts";
 import { OutgoingKho } from "../kho/outgoing.ts";
 import { makeIncoming } from "../kho/samples_test.ts";
-import type { FileHandler, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
+import { type FlbAccess, FlbRegistry } from "../luo/flb.ts";
+import type { FileHandler, HandlerArgs, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
 import { HandlerRegistry } from "../luo/handler.ts";
 import { type OwnedFd, sameOpenFile } from "../sys/mod.ts";
 import { registerBuiltins } from "./mod.ts";
@@ -25,7 +26,17 @@ export function takerOf(owned: OwnedFd): string | null {
 /** Arguments of the outgoing callbacks for a descriptor, as LUO would make them. */
 export function outgoingArgs(handler: FileHandler, fd: number): OutgoingArgs & { kho: OutgoingKho } {
   const kho = new OutgoingKho();
-  return { handler, session: "test", token: 1n, fd, serializedData: 0n, privateData: undefined, kho };
+  return { ...common(handler, kho), fd, serializedData: 0n, privateData: undefined, kho, tokenOf: nothing };
+}
+
+function common(handler: FileHandler, kho: OutgoingKho | null): HandlerArgs & { flbs: FlbAccess } {
+  const registry = new HandlerRegistry();
+  const flbs = new FlbRegistry((known) => registry.has(known), kho ?? new OutgoingKho(), null);
+  return { handler, session: "test", token: 1n, flbs };
+}
+
+function nothing(): never {
+  throw new TypeError("a file of its own has no others");
 }
 
 /** The record that a handler wrote, decoded: `[version, members]`. */
@@ -62,13 +73,12 @@ export function carry(
   const { serializedData } = args;
   const kho = makeIncoming({ fds: [[held, "preserved"]], blobs: [changed] });
   const incoming: IncomingArgs = {
-    handler,
-    session: "test",
-    token: 1n,
+    ...common(handler, null),
     fd: null,
     serializedData,
     retrieveStatus: 0,
     kho,
+    retrieveFd: nothing,
   };
   return { kho, args: incoming, record, [Symbol.dispose]: () => kho.commit() };
 }

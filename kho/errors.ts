@@ -23,7 +23,9 @@ export type HandoverErrorCode =
   /** A limit of the format would be passed. */
   | "TOO_LARGE"
   /** A blob, a subtree or a descriptor that the segment does not hold was asked for. */
-  | "NOT_THERE";
+  | "ENOENT"
+  /** A descriptor or a name that the handover being prepared holds already. */
+  | "EEXIST";
 
 /** A handover cannot be read, written or used. */
 export class HandoverError extends Error {

@@ -90,6 +90,12 @@ export class IncomingKho {
     return guardian;
   }
 
+  /** Who handed over: the fingerprint of its build, and how often the process had jumped. */
+  get previous(): { build: string | null; count: bigint } {
+    const { build, count } = this.record.metadata;
+    return { build, count };
+  }
+
   /** Descriptors that were inherited at the cold start, without CLOEXEC. */
   inherited(): FdRecord[] {
     return this.record.fds.filter(({ kind }) => kind === "inherited");
@@ -100,7 +106,7 @@ export class IncomingKho {
    *
    * @param fd its recorded number
    * @returns the same number, after checking that the segment lists it
-   * @throws {HandoverError} `NOT_THERE` when the segment does not list it or it was released
+   * @throws {HandoverError} `ENOENT` when the segment does not list it or it was released
    */
   borrowFd(fd: number): number {
     const held = this.#held.get(fd);
@@ -111,7 +117,7 @@ export class IncomingKho {
   /**
    * Says that nobody needs a descriptor any more. It is closed now or, before the commit, at the commit.
    *
-   * @throws {HandoverError} `NOT_THERE` when the segment does not list it or it was released
+   * @throws {HandoverError} `ENOENT` when the segment does not list it or it was released
    */
   releaseFd(fd: number): void {
     const held = this.#held.get(fd);
@@ -123,7 +129,7 @@ export class IncomingKho {
   /**
    * The bytes behind a handle.
    *
-   * @throws {HandoverError} `NOT_THERE` for a handle that the segment does not have
+   * @throws {HandoverError} `ENOENT` for a handle that the segment does not have
    */
   blob(handle: bigint): Uint8Array {
     return blobOf(this.record, handle);
@@ -182,5 +188,5 @@ export async function takeOver(): Promise<IncomingKho | null> {
 const OPTIONAL: readonly FdRole[] = ["journal", "runtime", "guardian"];
 
 function missing(action: string): HandoverError {
-  return new HandoverError("NOT_THERE", `Cannot ${action}: the handover does not hold it`);
+  return new HandoverError("ENOENT", `Cannot ${action}: the handover does not hold it`);
 }

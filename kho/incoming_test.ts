@@ -23,8 +23,8 @@ Deno.test("IncomingKho lends nothing that the segment does not list as preserved
   const journalFd = journal.fd;
   const kho = makeIncoming({ fds: [[inherited, "inherited"]] });
   for (const fd of [foreign.fd, 0, -1, 1_000_000, kho.announcement.fd, journalFd]) {
-    assertHandoverError(() => kho.borrowFd(fd), "NOT_THERE", `Cannot borrow fd ${fd}`);
-    assertHandoverError(() => kho.releaseFd(fd), "NOT_THERE", `Cannot release fd ${fd}`);
+    assertHandoverError(() => kho.borrowFd(fd), "ENOENT", `Cannot borrow fd ${fd}`);
+    assertHandoverError(() => kho.releaseFd(fd), "ENOENT", `Cannot release fd ${fd}`);
   }
   kho.commit();
   journal[Symbol.dispose]();
@@ -37,8 +37,8 @@ Deno.test("IncomingKho keeps a released descriptor open until the commit, and cl
   const segment = kho.announcement.fd;
   kho.releaseFd(numbers[0]);
   assert(isOpenFd(numbers[0]) && !kho.committed);
-  assertHandoverError(() => kho.borrowFd(numbers[0]), "NOT_THERE");
-  assertHandoverError(() => kho.releaseFd(numbers[0]), "NOT_THERE");
+  assertHandoverError(() => kho.borrowFd(numbers[0]), "ENOENT");
+  assertHandoverError(() => kho.releaseFd(numbers[0]), "ENOENT");
   assertEquals(kho.crossing(), [segment, ...numbers]);
   kho.commit();
   assert(kho.committed);
@@ -46,7 +46,7 @@ Deno.test("IncomingKho keeps a released descriptor open until the commit, and cl
   assertEquals(kho.borrowFd(numbers[1]), numbers[1]);
   kho.releaseFd(numbers[1]);
   assertEquals(isOpenFd(numbers[1]), false);
-  assertHandoverError(() => kho.borrowFd(numbers[1]), "NOT_THERE");
+  assertHandoverError(() => kho.borrowFd(numbers[1]), "ENOENT");
 });
 
 Deno.test("IncomingKho.commit() happens once and closes nothing of others", () => {
@@ -97,7 +97,7 @@ Deno.test("IncomingKho reads blobs by handle and subtrees by name", () => {
   assertEquals(kho.subtree("luo"), new Uint8Array([3]));
   assertEquals(kho.subtree("live"), null);
   for (const handle of [0n, -1n, 3n, MAX_U64]) {
-    assertHandoverError(() => kho.blob(handle), "NOT_THERE", `Cannot read blob ${handle}`);
+    assertHandoverError(() => kho.blob(handle), "ENOENT", `Cannot read blob ${handle}`);
   }
   kho.commit();
 });

@@ -5,7 +5,7 @@
  * `segment_build.ts` writes it all down.
  *
  * Unhappy paths: each call has an exact inverse, so that a step that fails can be undone; an inverse for something that
- * is not there is a `HandoverError` with code `NOT_THERE`.
+ * is not there is a `HandoverError` with code `ENOENT`.
  *
  * @module
  */
@@ -26,12 +26,12 @@ export class OutgoingKho {
    * @param fd the descriptor, borrowed
    * @param kind what it is to the handover
    * @returns its record, as the segment will hold it
-   * @throws {HandoverError} `WRONG_DESCRIPTOR` when it is preserved already
+   * @throws {HandoverError} `EEXIST` when it is preserved already
    * @throws {SysError} `EBADF` when it is closed
    */
   preserveFd(fd: number, kind: FdRole = "preserved"): FdRecord {
     if (this.#fds.has(fd)) {
-      throw new HandoverError("WRONG_DESCRIPTOR", `Cannot preserve fd ${fd}: it is preserved already`);
+      throw new HandoverError("EEXIST", `Cannot preserve fd ${fd}: it is preserved already`);
     }
     const record = identify(fd, kind);
     this.#fds.set(fd, record);
@@ -41,7 +41,7 @@ export class OutgoingKho {
   /**
    * The inverse of {@linkcode preserveFd}.
    *
-   * @throws {HandoverError} `NOT_THERE` when it is not preserved
+   * @throws {HandoverError} `ENOENT` when it is not preserved
    */
   unpreserveFd(fd: number): void {
     if (!this.#fds.delete(fd)) throw missing(`unpreserve fd ${fd}`);
@@ -61,7 +61,7 @@ export class OutgoingKho {
   /**
    * Replaces the bytes behind a handle.
    *
-   * @throws {HandoverError} `NOT_THERE` for a handle that is not in use
+   * @throws {HandoverError} `ENOENT` for a handle that is not in use
    */
   replaceBlob(handle: bigint, bytes: Uint8Array): void {
     this.#blobs[this.#index(handle, "replace")] = bytes;
@@ -70,7 +70,7 @@ export class OutgoingKho {
   /**
    * The inverse of {@linkcode preserveBlob}.
    *
-   * @throws {HandoverError} `NOT_THERE` for a handle that is not in use
+   * @throws {HandoverError} `ENOENT` for a handle that is not in use
    */
   unpreserveBlob(handle: bigint): void {
     const index = this.#index(handle, "unpreserve");
@@ -83,11 +83,11 @@ export class OutgoingKho {
    *
    * @param name unique, 1 to 63 bytes
    * @returns the handle of the bytes
-   * @throws {HandoverError} `CORRUPT` when the name is taken, `TOO_LARGE` when it is not 1 to 63 bytes
+   * @throws {HandoverError} `EEXIST` when the name is taken, `TOO_LARGE` when it is not 1 to 63 bytes
    */
   addSubtree(name: string, bytes: Uint8Array): bigint {
     if (this.#subtrees.has(name)) {
-      throw new HandoverError("CORRUPT", `Cannot add subtree "${name}": the name is taken`);
+      throw new HandoverError("EEXIST", `Cannot add subtree "${name}": the name is taken`);
     }
     const length = new TextEncoder().encode(name).byteLength;
     if (length < 1 || length > MAX_SUBTREE_NAME_BYTES) {
@@ -136,5 +136,5 @@ export class OutgoingKho {
 }
 
 function missing(action: string): HandoverError {
-  return new HandoverError("NOT_THERE", `Cannot ${action}: it is not preserved`);
+  return new HandoverError("ENOENT", `Cannot ${action}: it is not preserved`);
 }

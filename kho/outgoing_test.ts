@@ -25,13 +25,13 @@ Deno.test("OutgoingKho.unpreserveFd() is the exact inverse of preserveFd()", () 
   kho.preserveFd(memory.fd);
   assertHandoverError(
     () => kho.preserveFd(memory.fd, "journal"),
-    "WRONG_DESCRIPTOR",
+    "EEXIST",
     `Cannot preserve fd ${memory.fd}: it is preserved already`,
   );
   assertEquals(kho.fds()[0]?.kind, "preserved");
   kho.unpreserveFd(memory.fd);
   assertEquals(kho.fds(), []);
-  assertHandoverError(() => kho.unpreserveFd(memory.fd), "NOT_THERE", `unpreserve fd ${memory.fd}`);
+  assertHandoverError(() => kho.unpreserveFd(memory.fd), "ENOENT", `unpreserve fd ${memory.fd}`);
   kho.preserveFd(memory.fd, "journal");
   assertEquals(kho.fds()[0]?.kind, "journal");
 });
@@ -65,10 +65,10 @@ Deno.test("OutgoingKho refuses a handle that is not in use", () => {
   kho.preserveBlob(new Uint8Array());
   kho.unpreserveBlob(1n);
   for (const handle of [0n, 1n, 2n, -1n, (1n << 64n) - 1n]) {
-    assertHandoverError(() => kho.unpreserveBlob(handle), "NOT_THERE", `unpreserve blob ${handle}`);
+    assertHandoverError(() => kho.unpreserveBlob(handle), "ENOENT", `unpreserve blob ${handle}`);
     assertHandoverError(
       () => kho.replaceBlob(handle, new Uint8Array()),
-      "NOT_THERE",
+      "ENOENT",
       `replace blob ${handle}`,
     );
   }
@@ -81,7 +81,7 @@ Deno.test("OutgoingKho.removeSubtree() is the exact inverse of addSubtree()", ()
   assertEquals(kho.addSubtree("luo", bytes), 1n);
   assertEquals(kho.addSubtree("history", bytes), 2n);
   assertEquals(kho.subtrees(), [{ handle: 2n, name: "history" }, { handle: 1n, name: "luo" }]);
-  assertHandoverError(() => kho.addSubtree("luo", bytes), "CORRUPT", '"luo": the name is taken');
+  assertHandoverError(() => kho.addSubtree("luo", bytes), "EEXIST", '"luo": the name is taken');
   assertEquals(kho.blobs().length, 2);
   kho.removeSubtree("luo");
   kho.removeSubtree("luo");

@@ -48,6 +48,7 @@ export interface ChildReport {
 export class Check {
   readonly #nonce: string;
   readonly #dry: DryRun;
+  readonly #luo: Orchestrator;
   readonly #states: StateReport[] = [];
   #reported = false;
   /** The names that were handed over. */
@@ -55,9 +56,10 @@ export class Check {
   /** The saved states that were handed over, or null. */
   readonly saved: Uint8Array | null;
 
-  private constructor(nonce: string, dry: DryRun, handed: HandedOver) {
+  private constructor(nonce: string, dry: DryRun, luo: Orchestrator, handed: HandedOver) {
     this.#nonce = nonce;
     this.#dry = dry;
+    this.#luo = luo;
     const names = handed.subtree(NAMES_SUBTREE);
     this.names = names === null ? [] : decodeNames(names);
     this.saved = handed.subtree(LIVE_SUBTREE);
@@ -78,7 +80,7 @@ export class Check {
       // The dry run needs the handlers of an orchestrator that needs the dry run.
       const luo: Orchestrator = receiveHandover(handed, (record, session) => dry.reader(record, session));
       const dry = new DryRun(luo.registry, handed);
-      return new Check(nonce, dry, handed);
+      return new Check(nonce, dry, luo, handed);
     } catch (error) {
       if (!(error instanceof HandoverError)) throw error;
       print(nonce, { ok: false, reason: error.message, tokens: [], states: [] });
@@ -146,9 +148,10 @@ export class Check {
       }));
       const all = [...this.#states, ...unclaimed];
       const bad = tokens.find(isUnsupported) ?? all.find(isUnsupported);
+      const reason = bad === undefined ? this.#dry.flbProblem(this.#luo.flbs) : reasonOf(bad);
       print(this.#nonce, {
-        ok: bad === undefined,
-        reason: bad === undefined ? null : reasonOf(bad),
+        ok: reason === null,
+        reason,
         tokens,
         states: all,
       });
@@ -204,10 +207,11 @@ async function readHandover(): Promise<HandedOver> {
   const { record } = await decodeEnvelope(readInput());
   return {
     role: "update",
+    previous: record.metadata,
     blob: (handle) => blobOf(record, handle),
     subtree: (name) => subtreeOf(record, name),
     borrowFd(fd) {
-      throw new HandoverError("NOT_THERE", `Cannot borrow fd ${fd}: a check has no descriptors`);
+      throw new HandoverError("ENOENT", `Cannot borrow fd ${fd}: a check has no descriptors`);
     },
     releaseFd() {},
   };

@@ -8,7 +8,7 @@ import { SLOT_BYTES } from "../kho/abi/journal.ts";
 import { SEGMENT_SEALS } from "../kho/segment_build.ts";
 import { orchestrator } from "../luo/process.ts";
 import type { WrittenSegment } from "../luo/reboot.ts";
-import { dupOnto } from "../sys/dup_onto.ts";
+import { dupOnto } from "../sys/fd.ts";
 import { addSeals, closeFd, createMemfd, fstat, openFile, pwrite, readWhole, writeAll } from "../sys/mod.ts";
 
 /** How much the arguments of an execve may have together, and more (execve(2): a quarter of the stack, 6 MiB at most). */

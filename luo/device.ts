@@ -10,7 +10,7 @@
  */
 import { createMemfd, type OwnedFd, SysError } from "../sys/mod.ts";
 import { LuoError } from "./errors.ts";
-import type { Orchestrator } from "./orchestrator.ts";
+import type { Orchestrator, PreviousImage } from "./orchestrator.ts";
 import { isSwitchedOff, orchestrator } from "./process.ts";
 import type { Session } from "./session.ts";
 
@@ -44,6 +44,11 @@ export class Device implements Disposable {
   /** The liveupdate number: 0 on a cold start, +1 with each committed update. */
   get number(): bigint {
     return this.#luo.number;
+  }
+
+  /** What the image before says of itself, or null at a cold start. */
+  get previous(): PreviousImage | null {
+    return this.#luo.previous;
   }
 
   /**

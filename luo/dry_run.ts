@@ -13,6 +13,8 @@
 import { decodeDocument } from "../kho/abi/fields.ts";
 import type { FileRecord } from "../kho/abi/luo.ts";
 import { openFile, type OwnedFd } from "../sys/mod.ts";
+import { reasonOf } from "./errors.ts";
+import type { FlbRegistry } from "./flb.ts";
 import type { FileHandler, HandlerRegistry, IncomingHandover } from "./handler.ts";
 
 /** What would become of a file. */
@@ -69,6 +71,26 @@ export class DryRun {
     };
   }
 
+  /**
+   * What keeps the state that files share from being taken back.
+   *
+   * @param flbs the FLBs of this build, with the records that were handed over
+   * @returns the first reason, or null
+   */
+  flbProblem(flbs: FlbRegistry): string | null {
+    for (const { compatible, data } of flbs.incoming.records()) {
+      const action = `Cannot take back FLB "${compatible}"`;
+      const flb = flbs.get(compatible);
+      if (flb === undefined) return `${action}: no FLB of that name is registered`;
+      try {
+        flb.check?.({ flb, data, kho: { blob: (handle) => this.#kho.blob(handle) } });
+      } catch (error) {
+        return `${action}: ${reasonOf(error)}`;
+      }
+    }
+    return null;
+  }
+
   #judge(record: FileRecord, session: string): Pick<Finding, "verdict" | "reason"> {
     const handler = this.#registry.get(record.compatible);
     if (handler === undefined) {
@@ -77,7 +99,7 @@ export class DryRun {
     try {
       return judgeVersion(handler, this.#versionOf(handler, record, session));
     } catch (error) {
-      return { verdict: "unsupported", reason: error instanceof Error ? error.message : String(error) };
+      return { verdict: "unsupported", reason: reasonOf(error) };
     }
   }
 

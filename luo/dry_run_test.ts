@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { encodeCbor } from "../kho/codec.ts";
 import { HandoverError } from "../kho/errors.ts";
 import { fdLink } from "../sys/mod.ts";
+import { Orchestrator } from "./orchestrator.ts";
 import { DryRun, type Finding } from "./dry_run.ts";
 import { type FileHandler, HandlerRegistry } from "./handler.ts";
 
@@ -26,7 +27,7 @@ function judge(own: FileHandler | null, blob: Uint8Array = new Uint8Array()): Fi
   if (own !== null) registry.register(own);
   const dry = new DryRun(registry, {
     blob(handle) {
-      if (handle !== 1n) throw new HandoverError("NOT_THERE", `Cannot read blob ${handle}: there is none`);
+      if (handle !== 1n) throw new HandoverError("ENOENT", `Cannot read blob ${handle}: there is none`);
       return blob;
     },
   });
@@ -127,7 +128,11 @@ Deno.test("DryRun: what it gives out is /dev/null, and counts as taken", () => {
     retrieveStatus: 0,
   } as const;
   const kho = { borrowFd: (fd: number) => fd, releaseFd() {}, blob: () => new Uint8Array() };
-  const fd = reader.retrieve({ ...args, kho });
+  const { flbs } = new Orchestrator(null);
+  const retrieveFd = (): never => {
+    throw new TypeError("a stand-in depends on nothing");
+  };
+  const fd = reader.retrieve({ ...args, kho, flbs, retrieveFd });
   if (typeof fd === "number") throw new TypeError("it should be the caller's");
   using file = fd;
   assertEquals(fdLink(file.fd), "/dev/null");

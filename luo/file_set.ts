@@ -12,8 +12,9 @@
  */
 import type { FileRecord } from "../kho/abi/luo.ts";
 import { describeFd, dupFd, getFlags, O_PATH, type OwnedFd, SysError } from "../sys/mod.ts";
-import { codeOf, LuoError } from "./errors.ts";
-import type { FileHandler, OutgoingArgs } from "./handler.ts";
+import { codeOf, type FailurePlace, LuoError, reasonOf } from "./errors.ts";
+import type { Flb, FlbAccess } from "./flb.ts";
+import type { FileHandler, OutgoingArgs, OutgoingHandover } from "./handler.ts";
 import type { Identity } from "./identities.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 
@@ -26,6 +27,7 @@ interface OutgoingFile {
   handler: FileHandler;
   file: OwnedFd;
   identity: Identity;
+  flbs: readonly Flb[];
   serializedData: bigint;
   privateData: unknown;
 }
@@ -38,7 +40,16 @@ export interface FileInfo {
   compatible: string;
   /** The descriptor that LUO or the handover holds; null for an incoming file that is gone. */
   fd: number | null;
+  /** What became of it so far. */
+  state: FileState;
+  /** Why it could not be retrieved, or null. */
+  error: LuoError | null;
 }
+
+/**
+ * States of a file: `preserved` and `frozen` of an outgoing session; `pending`, `retrieved` and `failed` of an incoming one.
+ */
+export type FileState = "preserved" | "frozen" | "pending" | "retrieved" | "failed";
 
 /** The files of an outgoing session. */
 export class FileSet {
@@ -66,32 +77,45 @@ export class FileSet {
    * @param fd the descriptor, borrowed: LUO keeps a duplicate
    * @param token under which it will be retrieved, 0 to 2^64 - 1
    * @throws {LuoError} in this order: `EEXIST` token in use, `ENOSPC` set full, `EBADF` closed or `O_PATH` descriptor,
-   * `ENOENT` no handler accepts it, `EBUSY` held already; then what the handler throws
+   * `ENOENT` no handler accepts it, `EBUSY` held already; then the errno of the FLB or of the handler that failed
    */
   preserve(fd: number, token: bigint): void {
     const action = `Cannot preserve fd ${fd} under token ${token} of session "${this.#session}"`;
-    if (this.#files.has(token)) throw new LuoError("EEXIST", `${action}: the token is in use`);
+    const place: FailurePlace = { session: this.#session, token };
+    if (this.#files.has(token)) throw new LuoError("EEXIST", `${action}: the token is in use`, place);
     if (this.#files.size >= MAX_FILES) {
-      throw new LuoError("ENOSPC", `${action}: ${MAX_FILES} files are the limit`);
+      throw new LuoError("ENOSPC", `${action}: ${MAX_FILES} files are the limit`, place);
     }
     using undo = new DisposableStack();
-    const file = undo.use(duplicate(fd, action));
+    const file = undo.use(duplicate(fd, action, place));
     const handler = this.#luo.registry.find(file.fd);
     if (handler === undefined) {
-      throw new LuoError("ENOENT", `${action}: no handler accepts ${describeFd(file.fd)}`);
+      throw new LuoError("ENOENT", `${action}: no handler accepts ${describeFd(file.fd)}`, place);
     }
+    place.handler = handler.compatible;
     const identity = this.#luo.identities.insert(handler, file.fd);
+    if (identity === null) {
+      throw new LuoError("EBUSY", `${action}: the same resource is held already`, place);
+    }
     undo.defer(() => this.#luo.identities.delete(identity));
+    const flbs = this.#luo.flbs.of(handler);
     const entry: OutgoingFile = {
       token,
       handler,
       file,
       identity,
+      flbs,
       serializedData: 0n,
       privateData: undefined,
     };
-    const args = this.#args(entry);
-    handler.preserve(args);
+    const args = new Outgoing(this, entry);
+    try {
+      this.#luo.flbs.outgoing.take(flbs);
+      undo.defer(() => this.#luo.flbs.outgoing.drop(flbs));
+      handler.preserve(args);
+    } catch (error) {
+      throw failure(action, place, error);
+    }
     entry.serializedData = args.serializedData;
     entry.privateData = args.privateData;
     this.#files.set(token, entry);
@@ -110,6 +134,7 @@ export class FileSet {
       throw new LuoError(
         "ENOENT",
         `Cannot unpreserve token ${token} of session "${this.#session}": it is not in use`,
+        { session: this.#session, token },
       );
     }
     this.#files.delete(token);
@@ -117,7 +142,8 @@ export class FileSet {
     undo.use(entry.file);
     undo.defer(() => this.#luo.registry.unhold(entry.handler));
     undo.defer(() => this.#luo.identities.delete(entry.identity));
-    entry.handler.unpreserve(this.#args(entry));
+    undo.defer(() => this.#luo.flbs.outgoing.drop(entry.flbs));
+    entry.handler.unpreserve(new Outgoing(this, entry));
   }
 
   /** Undoes the preservation of all files, newest first. */
@@ -134,20 +160,8 @@ export class FileSet {
   freeze(): FileRecord[] {
     const records: FileRecord[] = [];
     for (const entry of this.#files.values()) {
-      const args = this.#args(entry);
-      try {
-        entry.handler.freeze?.(args);
-      } catch (error) {
-        this.unfreeze(records.length);
-        throw new LuoError(
-          codeOf(error),
-          `Cannot freeze token ${entry.token} of session "${this.#session}": handler "${entry.handler.compatible}": ` +
-            (error instanceof Error ? error.message : String(error)),
-          { cause: error },
-        );
-      }
-      entry.serializedData = args.serializedData;
-      records.push({ compatible: entry.handler.compatible, data: entry.serializedData, token: entry.token });
+      if (entry.handler.freeze !== undefined) this.#freeze(entry, records.length);
+      records.push(recordOf(entry));
     }
     return records;
   }
@@ -155,52 +169,119 @@ export class FileSet {
   /** Unfreezes the first `count` files, first to last, as the kernel does. */
   unfreeze(count: number = this.#files.size): void {
     for (const entry of [...this.#files.values()].slice(0, count)) {
-      entry.handler.unfreeze?.(this.#args(entry));
+      entry.handler.unfreeze?.(new Outgoing(this, entry));
     }
   }
 
   /** The records as they would cross now. */
   records(): FileRecord[] {
-    return [...this.#files.values()].map(({ token, handler, serializedData }) => ({
-      compatible: handler.compatible,
-      data: serializedData,
-      token,
-    }));
+    return [...this.#files.values()].map(recordOf);
   }
 
   /** What there is, in the order of preservation. */
   list(): FileInfo[] {
+    const state = this.#luo.frozen ? "frozen" : "preserved";
     return [...this.#files.values()].map(({ token, handler, file }) => ({
       token,
       compatible: handler.compatible,
       fd: file.fd,
+      state,
+      error: null,
     }));
   }
 
-  #args(entry: OutgoingFile): OutgoingArgs {
-    return {
-      handler: entry.handler,
-      session: this.#session,
-      token: entry.token,
-      fd: entry.file.fd,
-      serializedData: entry.serializedData,
-      privateData: entry.privateData,
-      kho: this.#luo.outgoing,
-    };
+  /** The token of a file of this set; see `OutgoingArgs.tokenOf`. */
+  tokenOf(fd: number): bigint {
+    const action = `Cannot find the token of fd ${fd} in session "${this.#session}"`;
+    using file = duplicate(fd, action, { session: this.#session });
+    const handler = this.#luo.registry.find(file.fd);
+    const identity = handler === undefined ? null : this.#luo.identities.find(handler, file.fd);
+    for (const entry of this.#files.values()) {
+      if (entry.identity === identity) return entry.token;
+    }
+    throw new LuoError("ENOENT", `${action}: it is not preserved there`, { session: this.#session });
+  }
+
+  /** Name of the session, for the arguments of handlers. */
+  get session(): string {
+    return this.#session;
+  }
+
+  /** Where descriptors and blobs are preserved, for the arguments of handlers. */
+  get kho(): OutgoingHandover {
+    return this.#luo.outgoing;
+  }
+
+  /** The objects of FLBs, for the arguments of handlers. */
+  get flbs(): FlbAccess {
+    return this.#luo.flbs;
+  }
+
+  #freeze(entry: OutgoingFile, frozen: number): void {
+    const args = new Outgoing(this, entry);
+    try {
+      entry.handler.freeze?.(args);
+    } catch (error) {
+      this.unfreeze(frozen);
+      const place = { session: this.#session, token: entry.token, handler: entry.handler.compatible };
+      throw failure(`Cannot freeze token ${entry.token} of session "${this.#session}"`, place, error);
+    }
+    entry.serializedData = args.serializedData;
   }
 }
 
-function duplicate(fd: number, action: string): OwnedFd {
+/** The arguments of one callback: what it writes counts only where LUO reads it back. */
+class Outgoing implements OutgoingArgs {
+  readonly handler: FileHandler;
+  readonly session: string;
+  readonly token: bigint;
+  readonly fd: number;
+  serializedData: bigint;
+  privateData: unknown;
+  readonly kho: OutgoingHandover;
+  readonly flbs: FlbAccess;
+  readonly #set: FileSet;
+
+  constructor(set: FileSet, entry: OutgoingFile) {
+    this.#set = set;
+    this.handler = entry.handler;
+    this.session = set.session;
+    this.token = entry.token;
+    this.fd = entry.file.fd;
+    this.serializedData = entry.serializedData;
+    this.privateData = entry.privateData;
+    this.kho = set.kho;
+    this.flbs = set.flbs;
+  }
+
+  tokenOf(fd: number): bigint {
+    return this.#set.tokenOf(fd);
+  }
+}
+
+function recordOf({ handler, serializedData, token }: OutgoingFile): FileRecord {
+  return { compatible: handler.compatible, data: serializedData, token };
+}
+
+/** What a handler threw, with the place. */
+function failure(action: string, place: FailurePlace, error: unknown): LuoError {
+  const who = place.handler === undefined ? "" : `handler "${place.handler}": `;
+  return new LuoError(codeOf(error), `${action}: ${who}${reasonOf(error)}`, { ...place, cause: error });
+}
+
+function duplicate(fd: number, action: string, place: FailurePlace): OwnedFd {
   // What is no descriptor number would be made one on its way to C, and name another file.
   if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fffffff) {
-    throw new LuoError("EBADF", `${action}: it is no descriptor`);
+    throw new LuoError("EBADF", `${action}: it is no descriptor`, place);
   }
   try {
-    if ((getFlags(fd) & O_PATH) !== 0) throw new LuoError("EBADF", `${action}: it was opened with O_PATH`);
+    if ((getFlags(fd) & O_PATH) !== 0) {
+      throw new LuoError("EBADF", `${action}: it was opened with O_PATH`, place);
+    }
     return dupFd(fd);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
     const state = error.code === "EBADF" ? "it is closed" : error.message;
-    throw new LuoError(error.code, `${action}: ${state}`, { cause: error });
+    throw new LuoError(error.code, `${action}: ${state}`, { ...place, cause: error });
   }
 }

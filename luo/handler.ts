@@ -13,6 +13,7 @@
 import type { OwnedFd } from "../sys/mod.ts";
 import { MAX_COMPATIBLE_BYTES } from "../kho/abi/luo.ts";
 import { LuoError } from "./errors.ts";
+import type { FlbAccess } from "./flb.ts";
 
 /** What a handler does with the handover that is being prepared. Each call has its exact inverse. */
 export interface OutgoingHandover {
@@ -50,6 +51,8 @@ export interface HandlerArgs {
 
 /** Arguments of the callbacks of the outgoing side. */
 export interface OutgoingArgs extends HandlerArgs {
+  /** The objects of FLBs on which the files of this handler depend. */
+  flbs: FlbAccess;
   /** LUO's own duplicate of the preserved descriptor; borrowed. */
   fd: number;
   /** What the handler keeps; crosses the update. Set by `preserve`, may be replaced by `freeze`. */
@@ -58,10 +61,20 @@ export interface OutgoingArgs extends HandlerArgs {
   privateData: unknown;
   /** Where descriptors and blobs are preserved. */
   kho: OutgoingHandover;
+  /**
+   * The token under which another file of the same session is preserved. Meant for `freeze`, when all files are there, so
+   * that the order of their preservation does not matter.
+   *
+   * @param fd any descriptor of that file, borrowed
+   * @throws {LuoError} `ENOENT` it is not preserved in this session, `EBADF`
+   */
+  tokenOf(fd: number): bigint;
 }
 
 /** Arguments of the callbacks of the incoming side. */
 export interface IncomingArgs extends HandlerArgs {
+  /** The objects of FLBs on which the files of this handler depend. */
+  flbs: FlbAccess;
   /** The file, or null while it is not retrieved; borrowed. */
   fd: number | null;
   /** What the handler kept. */
@@ -70,6 +83,14 @@ export interface IncomingArgs extends HandlerArgs {
   retrieveStatus: 0 | 1 | Error;
   /** Where descriptors and blobs are taken back. */
   kho: IncomingHandover;
+  /**
+   * Takes back another file of the same session, on which this one depends.
+   *
+   * @param token its token
+   * @returns a descriptor of it; the handler's
+   * @throws {LuoError} as {@linkcode Session.retrieveFd}; `EDEADLK` when that file waits for this one
+   */
+  retrieveFd(token: bigint): OwnedFd;
 }
 
 /** Arguments of the dry run in a check: the record, and no descriptor. */
@@ -184,6 +205,11 @@ export class HandlerRegistry {
   /** The handler of exactly that name. */
   get(compatible: string): FileHandler | undefined {
     return this.#handlers.find((handler) => handler.compatible === compatible);
+  }
+
+  /** Is this handler registered? */
+  has(handler: FileHandler): boolean {
+    return this.#handlers.includes(handler);
   }
 
   /** Counts a file that a handler holds from now on. */

@@ -7,7 +7,6 @@
  * @module
  */
 import { fstat, sameOpenFile } from "../sys/mod.ts";
-import { LuoError } from "./errors.ts";
 import type { FileHandler } from "./handler.ts";
 
 /** One held resource. */
@@ -29,17 +28,24 @@ export class Identities {
    *
    * @param handler the handler that carries it
    * @param fd a descriptor of it that stays open while it is held
-   * @returns what {@linkcode delete} wants back
-   * @throws {LuoError} `EBUSY` when it is held already
+   * @returns what {@linkcode delete} wants back, or null when it is held already
    */
-  insert(handler: FileHandler, fd: number): Identity {
+  insert(handler: FileHandler, fd: number): Identity | null {
     const identity = identityOf(handler, fd);
-    const same = this.#held.get(identity.key) ?? [];
-    if (same.some((other) => identity.exact || other.exact || sameOpenFile(other.fd, fd))) {
-      throw new LuoError("EBUSY", `Cannot preserve fd ${fd}: the same resource is held already`);
-    }
-    this.#held.set(identity.key, [...same, identity]);
+    if (this.#findSame(identity) !== null) return null;
+    this.#held.set(identity.key, [...this.#held.get(identity.key) ?? [], identity]);
     return identity;
+  }
+
+  /**
+   * Finds a held resource.
+   *
+   * @param handler the handler that carries it
+   * @param fd any descriptor of it
+   * @returns what {@linkcode insert} gave, or null when it is not held
+   */
+  find(handler: FileHandler, fd: number): Identity | null {
+    return this.#findSame(identityOf(handler, fd));
   }
 
   /** Forgets a resource. */
@@ -47,6 +53,11 @@ export class Identities {
     const rest = (this.#held.get(identity.key) ?? []).filter((other) => other !== identity);
     if (rest.length > 0) this.#held.set(identity.key, rest);
     else this.#held.delete(identity.key);
+  }
+
+  #findSame(identity: Identity): Identity | null {
+    const same = this.#held.get(identity.key) ?? [];
+    return same.find((other) => identity.exact || other.exact || sameOpenFile(other.fd, identity.fd)) ?? null;
   }
 }
 

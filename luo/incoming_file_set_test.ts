@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 
 import { fdLink, getCloexec, isOpenFd, type OwnedFd, sameOpenFile, seek, writeAll } from "../sys/mod.ts";
 import { LuoError } from "./errors.ts";
@@ -148,15 +148,15 @@ Deno.test("A retrieved file is held until finish, in every session", () => {
   assertEquals(next.files().length, 1);
 });
 
-Deno.test("A file that was held already cannot be retrieved: EBUSY, for ever", () => {
+Deno.test("A file that an outgoing session holds already can be retrieved, and stays held by that session", () => {
   using world = warmWorld({ web: [1n] });
   using session = world.device.retrieveSession("web");
   using next = world.device.createSession("next");
-  const file = world.handler.files.get(101n) as OwnedFd;
+  using file = (world.handler.files.get(101n) as OwnedFd).dup();
   next.preserveFd(file, 1n);
-  assertLuoError(() => session.retrieveFd(1n), "EBUSY");
-  next[Symbol.dispose]();
-  assertLuoError(() => session.retrieveFd(1n), "EBUSY");
+  session.retrieveFd(1n)[Symbol.dispose]();
+  session.finish();
+  assertLuoError(() => next.preserveFd(file, 2n), "EBUSY");
 });
 
 Deno.test("A descriptor that the handler made is closed at finish, one that it lent is not", () => {
@@ -180,3 +180,31 @@ Deno.test("Session.files() of an incoming session shows what is retrieved", () =
   const [first, second] = session.files();
   assertEquals([first?.fd, typeof second?.fd], [null, "number"]);
 });
+
+Deno.test("A handler takes back the files of its session that it depends on, and a cycle is EDEADLK", () => {
+  using world = warmWorld({ web: [1n, 2n] });
+  using session = world.device.retrieveSession("web");
+  const { handler } = world;
+  const retrieve = handler.retrieve.bind(handler);
+  const codes: unknown[] = [];
+  handler.retrieve = (args) => {
+    const file = retrieve(args);
+    if (args.token === 1n) args.retrieveFd(2n)[Symbol.dispose]();
+    else {codes.push(
+        assertThrows(() => args.retrieveFd(1n), LuoError).code,
+        outside(() => args.retrieveFd(3n)),
+      );}
+    return file;
+  };
+  session.retrieveFd(1n)[Symbol.dispose]();
+  assertEquals(codes, ["EDEADLK", "ENOENT"]);
+  assertEquals(handler.takeCalls(), ["retrieve web/1", "retrieve web/2"]);
+  assertEquals(session.files().map(({ state }) => state), ["retrieved", "retrieved"]);
+  handler.finish = (args) => void codes.push(outside(() => args.retrieveFd(2n)));
+  session.finish();
+  assertEquals(codes.slice(2), ["EINVAL", "EINVAL"]);
+});
+
+function outside(body: () => unknown): string {
+  return assertThrows(body, LuoError).code;
+}

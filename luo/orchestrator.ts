@@ -20,7 +20,8 @@ import {
 } from "../kho/abi/luo.ts";
 import { OutgoingKho } from "../kho/outgoing.ts";
 import type { OwnedFd } from "../sys/mod.ts";
-import { LuoError } from "./errors.ts";
+import { type FailurePlace, LuoError, reasonOf } from "./errors.ts";
+import { FlbRegistry } from "./flb.ts";
 import { type FileHandler, HandlerRegistry, type IncomingHandover } from "./handler.ts";
 import { Identities } from "./identities.ts";
 import { Session } from "./session.ts";
@@ -31,16 +32,37 @@ export const MAX_SESSIONS = 510_000;
 /** The name of our subtree in the segment. */
 export const LUO_SUBTREE = "luo";
 
+/** What an image says of itself when it hands over. */
+export interface PreviousImage {
+  /** Fingerprint of its build, or null. */
+  build: string | null;
+  /** How many times the process had jumped, that jump included. */
+  count: bigint;
+}
+
 /** What an orchestrator needs of a handover. */
 export interface HandedOver extends IncomingHandover {
   /** Why this image was started. */
   readonly role: Role;
+  /** Who handed over. */
+  readonly previous: PreviousImage;
   /** The bytes of a subtree, or null where there is none of that name. */
   subtree(name: string): Uint8Array | null;
 }
 
 /** Finds who takes back a file that was handed over. */
 export type FindReader = (record: FileRecord, session: string) => FileHandler | undefined;
+
+/** Where a failure happened, of whatever kind the error is. */
+function placeOf(error: unknown): FailurePlace {
+  if (!(error instanceof LuoError)) return {};
+  const { session, token, handler } = error;
+  return {
+    ...(session === null ? {} : { session }),
+    ...(token === null ? {} : { token }),
+    ...(handler === null ? {} : { handler }),
+  };
+}
 
 /** All sessions of a process. */
 export class Orchestrator {
@@ -50,6 +72,8 @@ export class Orchestrator {
   readonly identities: Identities = new Identities();
   /** What will be handed over. */
   readonly outgoing: OutgoingKho = new OutgoingKho();
+  /** What files share. */
+  readonly flbs: FlbRegistry;
   /** Is the device open? */
   deviceOpen = false;
   readonly #incomingKho: HandedOver | null;
@@ -67,6 +91,17 @@ export class Orchestrator {
   constructor(incoming: HandedOver | null, find?: FindReader) {
     this.#incomingKho = incoming;
     this.#find = find ?? (({ compatible }) => this.registry.get(compatible));
+    this.flbs = new FlbRegistry((handler) => this.registry.has(handler), this.outgoing, incoming);
+  }
+
+  /** Is an update freezing, so that nothing may change? */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  /** What the image before says of itself, or null at a cold start: its fingerprint and how often it had jumped. */
+  get previous(): PreviousImage | null {
+    return this.#incomingKho?.previous ?? null;
   }
 
   /** The liveupdate number of this image: 0 at a cold start, the handed-over number otherwise. */
@@ -106,18 +141,15 @@ export class Orchestrator {
       const bytes = this.#incomingKho?.subtree(LUO_SUBTREE) ?? null;
       if (bytes === null) return;
       const record = decodeLuo(bytes);
-      const flb = record.flbs[0];
-      if (flb !== undefined) {
-        throw new LuoError("ENOENT", `Cannot read the handover: no FLB is called "${flb.compatible}"`);
-      }
+      this.flbs.incoming.receive(record.flbs);
       for (const session of record.sessions) this.#receive(session);
       // The number counts committed updates: the build that came back goes on with its own.
       const back = this.#incomingKho?.role === "fallback" || this.#incomingKho?.role === "recovery";
       this.#number = back ? record.number - 1n : record.number;
     } catch (error) {
       // Nothing is unwound: after half a handover the state is unknown, and the remedy is the previous build.
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#read.error = new LuoError("EIO", `Cannot open the device: ${reason}`, { cause: error });
+      const reason = `Cannot open the device: ${reasonOf(error)}`;
+      this.#read.error = new LuoError("EIO", reason, { ...placeOf(error), cause: error });
       throw this.#read.error;
     }
   }
@@ -192,7 +224,7 @@ export class Orchestrator {
       files: session.frozenSet().records(),
       name: session.name,
     }));
-    return { flbs: [], number: this.#number + 1n, sessions };
+    return { flbs: this.flbs.records(), number: this.#number + 1n, sessions };
   }
 
   /**
@@ -215,7 +247,7 @@ export class Orchestrator {
       this.#thaw(done);
       throw error;
     }
-    return { flbs: [], number: this.#number + 1n, sessions };
+    return { flbs: this.flbs.records(), number: this.#number + 1n, sessions };
   }
 
   /** The inverse of {@linkcode freeze}: sessions last to first, the files of each first to last, as in the kernel. */

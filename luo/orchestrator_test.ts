@@ -184,14 +184,8 @@ Deno.test("Orchestrator cannot read a handover: EIO at every opening, with the r
       'session "web": the name is there twice',
     ],
     [new Orchestrator(makeIncoming({ subtrees: { luo: new Uint8Array([0xff]) } })), "Cannot read luo"],
-    [
-      new Orchestrator(makeIncoming({
-        subtrees: {
-          luo: encodeLuo({ flbs: [{ compatible: "f", count: 1n, data: 0n }], number: 1n, sessions: [] }),
-        },
-      })),
-      'no FLB is called "f"',
-    ],
+    [withFlbs(1n, 1n), 'FLB "f" of the handover: the name is there twice'],
+    [withFlbs(0n), 'FLB "f" of the handover: nothing depends on it'],
   ];
   for (const [luo, text] of cases) {
     luo.registry.register(new TracingHandler());
@@ -201,6 +195,11 @@ Deno.test("Orchestrator cannot read a handover: EIO at every opening, with the r
     assertEquals(luo.deviceOpen, false);
   }
 });
+
+function withFlbs(...counts: bigint[]): Orchestrator {
+  const flbs = counts.map((count) => ({ compatible: "f", count, data: 0n }));
+  return new Orchestrator(makeIncoming({ subtrees: { luo: encodeLuo({ flbs, number: 1n, sessions: [] }) } }));
+}
 
 Deno.test("Orchestrator is cold when a handover has no sessions at all", () => {
   const luo = new Orchestrator(makeIncoming({}));

@@ -5,6 +5,7 @@
  * @module
  */
 import { LuoError } from "./errors.ts";
+import type { Flb, FlbAccess } from "./flb.ts";
 import type { FileHandler } from "./handler.ts";
 import { type FindReader, type HandedOver, Orchestrator } from "./orchestrator.ts";
 
@@ -27,7 +28,7 @@ export function orchestrator(): Orchestrator {
  * `EEXIST` the name is registered
  */
 export function registerHandler(handler: FileHandler): void {
-  checkEnabled(handler);
+  checkEnabled(`handler "${handler.compatible}"`);
   orchestrator().registry.register(handler);
 }
 
@@ -38,19 +39,60 @@ export function registerHandler(handler: FileHandler): void {
  * @throws {LuoError} `EOPNOTSUPP` live update is off, `ENOENT` it is not registered, `EBUSY` it holds files
  */
 export function unregisterHandler(handler: FileHandler): void {
-  checkEnabled(handler);
-  orchestrator().registry.unregister(handler);
+  checkEnabled(`handler "${handler.compatible}"`);
+  const luo = orchestrator();
+  luo.registry.unregister(handler);
+  luo.flbs.detach(handler);
 }
+
+/**
+ * Makes the files of a handler depend on an FLB, from the next one on. Before the device is opened first, if files that
+ * were handed over need it.
+ *
+ * @param handler a registered handler
+ * @param flb state that its files share
+ * @throws {LuoError} `EOPNOTSUPP` live update is off; `EINVAL` a callback is missing, the name is not 1 to 47 bytes, or the
+ * handler is not registered; `EEXIST` it depends on it already; `ENOSPC` 63 are the limit; `EEXIST` the name is taken
+ */
+export function registerFlb(handler: FileHandler, flb: Flb): void {
+  checkEnabled(`FLB "${flb.compatible}"`);
+  orchestrator().flbs.register(handler, flb);
+}
+
+/**
+ * The inverse of {@linkcode registerFlb}. Files that are preserved keep what they hold.
+ *
+ * @param handler the handler
+ * @param flb the FLB
+ * @throws {LuoError} `EOPNOTSUPP` live update is off, `ENOENT` it is not registered with that handler
+ */
+export function unregisterFlb(handler: FileHandler, flb: Flb): void {
+  checkEnabled(`FLB "${flb.compatible}"`);
+  orchestrator().flbs.unregister(handler, flb);
+}
+
+/** Access to the objects of FLBs of this process. */
+export const flbs: FlbAccess = {
+  getIncoming: (flb) => enabled(flb).getIncoming(flb),
+  putIncoming: (flb) => enabled(flb).putIncoming(flb),
+  getOutgoing: (flb) => enabled(flb).getOutgoing(flb),
+  putOutgoing: (flb) => enabled(flb).putOutgoing(flb),
+};
 
 /** Is live update switched off by the environment (`HEIRLOOM=off`)? */
 export function isSwitchedOff(): boolean {
   return Deno.env.get("HEIRLOOM") === "off";
 }
 
-function checkEnabled(handler: FileHandler): void {
-  if (isSwitchedOff()) {
-    throw new LuoError("EOPNOTSUPP", `Cannot change handler "${handler.compatible}": HEIRLOOM=off`);
-  }
+function enabled(flb: Flb): FlbAccess {
+  checkEnabled(`FLB "${flb.compatible}"`);
+  const luo = orchestrator();
+  luo.deserialize();
+  return luo.flbs;
+}
+
+function checkEnabled(what: string): void {
+  if (isSwitchedOff()) throw new LuoError("EOPNOTSUPP", `Cannot use ${what}: HEIRLOOM=off`);
 }
 
 /**

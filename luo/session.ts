@@ -11,13 +11,19 @@
  */
 import type { FileRecord } from "../kho/abi/luo.ts";
 import type { OwnedFd } from "../sys/mod.ts";
-import { LuoError } from "./errors.ts";
+import { LuoError, type LuoErrorCode } from "./errors.ts";
 import { type FileInfo, FileSet } from "./file_set.ts";
 import { IncomingFileSet } from "./incoming_file_set.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 
 /** Where a session comes from: created here, or handed over. */
 export type Direction = "outgoing" | "incoming";
+
+/**
+ * States of a session: `preserving` and `frozen` of an outgoing one; `pending` (nobody has it), `retrieved` and `finished`
+ * of an incoming one; `closed` of both.
+ */
+export type SessionState = "preserving" | "frozen" | "pending" | "retrieved" | "finished" | "closed";
 
 const MAX_TOKEN = (1n << 64n) - 1n;
 
@@ -52,6 +58,14 @@ export class Session implements Disposable {
     return this.#closed;
   }
 
+  /** Where it stands. The kernel keeps that to itself. */
+  get state(): SessionState {
+    if (this.#closed) return "closed";
+    if (this.#files instanceof FileSet) return this.#luo.frozen ? "frozen" : "preserving";
+    if (this.#files.finished) return "finished";
+    return this.#reserved === null ? "pending" : "retrieved";
+  }
+
   /** Does somebody have this session open? For the orchestrator only. */
   get retrieved(): boolean {
     return this.#reserved !== null;
@@ -71,6 +85,7 @@ export class Session implements Disposable {
       throw new LuoError(
         "EINVAL",
         `Cannot preserve under token ${token}: it must be a bigint from 0 to 2^64 - 1`,
+        { session: this.name },
       );
     }
     files.preserve(typeof fd === "number" ? fd : fd.disposed ? -1 : fd.fd, token);
@@ -90,11 +105,12 @@ export class Session implements Disposable {
    *
    * @param token under which it was preserved
    * @returns the descriptor, the caller's
-   * @throws {LuoError} `EINVAL` outgoing session, `ENOENT` no such token or finished, `EBADF`, `EMFILE`, or the
-   * handler's error, which stays the same for ever
+   * @throws {LuoError} `EBADF` closed, `EBUSY` while freezing, `EINVAL` outgoing session, `EMFILE` no descriptor left,
+   * `ENOENT` no such token or finished, or the handler's error, which stays the same for ever
    */
   retrieveFd(token: bigint): OwnedFd {
-    return this.#incoming("retrieve a descriptor of").retrieve(token);
+    const files = this.#incoming("retrieve a descriptor of");
+    return files.retrieve(token, () => (this.#reserved as OwnedFd).dup());
   }
 
   /**
@@ -148,25 +164,29 @@ export class Session implements Disposable {
    */
   frozenSet(): FileSet {
     if (this.#files instanceof FileSet) return this.#files;
-    throw new LuoError("EINVAL", `Cannot freeze session "${this.name}": it is incoming`);
+    throw this.#refusal("EINVAL", "freeze", "it is incoming");
   }
 
   #outgoing(action: string): FileSet {
     this.#checkOpen(action);
     if (this.#files instanceof FileSet) return this.#files;
-    throw new LuoError("EINVAL", `Cannot ${action} session "${this.name}": it is incoming`);
+    throw this.#refusal("EINVAL", action, "it is incoming");
   }
 
   #incoming(action: string): IncomingFileSet {
     this.#checkOpen(action);
     if (this.#files instanceof IncomingFileSet) return this.#files;
-    throw new LuoError("EINVAL", `Cannot ${action} session "${this.name}": it is outgoing`);
+    throw this.#refusal("EINVAL", action, "it is outgoing");
   }
 
   #checkOpen(action: string): void {
     if (this.#closed || this.#reserved === null) {
-      throw new LuoError("EBADF", `Cannot ${action} session "${this.name}": it is closed`);
+      throw this.#refusal("EBADF", action, "it is closed");
     }
     this.#luo.checkMutable(`${action} session "${this.name}"`);
+  }
+
+  #refusal(code: LuoErrorCode, action: string, state: string): LuoError {
+    return new LuoError(code, `Cannot ${action} session "${this.name}": ${state}`, { session: this.name });
   }
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 
 import { makePipe } from "../sys/helpers_test.ts";
 import { getCloexec, isOpenFd, openFile, type OwnedFd, pread, pwrite } from "../sys/mod.ts";
+import { LuoError } from "./errors.ts";
 import type { OutgoingArgs } from "./handler.ts";
 import { assertLuoError, coldWorld, traceable, warmWorld } from "./helpers_test.ts";
 
@@ -121,7 +122,9 @@ Deno.test("Session.preserveFd() that the handler refuses leaves nothing behind",
   using file = traceable();
   world.handler.failing.set("preserve web/1", new RangeError("its own"));
   const before = openFds();
-  assertThrows(() => session.preserveFd(file, 1n), RangeError, "its own");
+  const error = assertThrows(() => session.preserveFd(file, 1n), LuoError, 'handler "traced-v1": its own');
+  assertEquals([error.code, error.session, error.token, error.handler], ["EIO", "web", 1n, "traced-v1"]);
+  assert(error.cause instanceof RangeError);
   assertEquals(openFds(), before);
   assertEquals(world.handler.takeCalls(), ["preserve web/1"]);
   assertEquals(session.files(), []);

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { check, ERRNO, SysError } from "./errno.ts";
+import { check, checkRetrying, ERRNO, SysError } from "./errno.ts";
 import { call, lastErrno } from "./symbols.ts";
 
 const F_GETFD = 1;
@@ -19,6 +19,7 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
 const CLOSE_RANGE_CLOEXEC = 4;
 
 /**
@@ -65,6 +66,18 @@ export function getCloexec(fd: number): boolean {
  */
 export function setCloexec(fd: number, on: boolean): void {
   check(call.fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0), "fcntl", fd);
+}
+
+/**
+ * Makes a number refer to the same open file as a descriptor, close-on-exec (`dup3(2)`). What the number referred to
+ * before is closed in the same step.
+ *
+ * @param fd an open descriptor, borrowed
+ * @param number where to; not `fd` itself
+ * @throws {SysError} EBADF if `fd` is closed or `number` is beyond the limit; EINVAL if both are the same
+ */
+export function dupOnto(fd: number, number: number): void {
+  checkRetrying(() => call.dup3(fd, number, O_CLOEXEC), "dup3", `fd ${fd} onto ${number}`);
 }
 
 /**

@@ -3,6 +3,7 @@ import { SysError } from "./errno.ts";
 import {
   closeFd,
   closeOnExecFrom,
+  dupOnto,
   getCloexec,
   getFlags,
   isOpenFd,
@@ -12,7 +13,9 @@ import {
 } from "./fd.ts";
 import { makePipe, nextFreeFd, withSameFds } from "./helpers_test.ts";
 import { openFile } from "./file.ts";
+import { createMemfd } from "./memfd.ts";
 import { dupFd } from "./owned_fd.ts";
+import { fdLink } from "./proc.ts";
 
 const NOT_OPEN = 0x7ffffff0;
 const O_NONBLOCK = 0o4000;
@@ -95,4 +98,21 @@ Deno.test("closeOnExecFrom() refuses what is no range", () => {
   assertEquals(codeOf(() => closeOnExecFrom(10, 9)), "EINVAL");
   for (const bound of [-1, 1.5, NaN, 2 ** 32]) assertThrows(() => closeOnExecFrom(bound), RangeError);
   assertThrows(() => closeOnExecFrom(0, -1), RangeError);
+});
+
+Deno.test("dupOnto() puts the same open file onto a number, free or taken, close-on-exec", () => {
+  using source = createMemfd("source");
+  using taken = createMemfd("taken");
+  dupOnto(source.fd, taken.fd);
+  assertEquals([fdLink(taken.fd), getCloexec(taken.fd)], ["/memfd:source (deleted)", true]);
+  using free = createMemfd("free").dup(900);
+  dupOnto(source.fd, free.fd);
+  assertEquals(fdLink(900), "/memfd:source (deleted)");
+});
+
+Deno.test("dupOnto() refuses a closed descriptor, its own number and numbers beyond the limit", () => {
+  using source = createMemfd("source");
+  assertEquals(codeOf(() => dupOnto(0x7ffffff0, 900)), "EBADF");
+  assertEquals(codeOf(() => dupOnto(source.fd, source.fd)), "EINVAL");
+  assertEquals(codeOf(() => dupOnto(source.fd, 0x7ffffff0)), "EBADF");
 });

@@ -5,7 +5,7 @@
  * @module
  */
 
-export { dupOnto } from "./dup_onto.ts";
+export { dupOnto } from "./fd.ts";
 export { exitStatusOf, openPidfd, pendingSignalsOf, pidOf, signalPidfd } from "./pidfd.ts";
 export { poll, type PollEntry, POLLERR, POLLHUP, POLLIN, POLLOUT } from "./poll.ts";
 export {

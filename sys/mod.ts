@@ -27,6 +27,7 @@ export { changeDirectory, currentDirectory, execve, getUmask, setUmask } from ".
 export {
   closeFd,
   closeOnExecFrom,
+  dupOnto,
   getCloexec,
   getFlags,
   isOpenFd,

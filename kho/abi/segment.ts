@@ -147,12 +147,12 @@ export function parseSegment(value: CborValue): SegmentRecord {
  *
  * @param record the payload
  * @param handle index + 1
- * @throws {HandoverError} `NOT_THERE` for a handle that the segment does not have
+ * @throws {HandoverError} `ENOENT` for a handle that the segment does not have
  */
 export function blobOf(record: SegmentRecord, handle: bigint): Uint8Array {
   const bytes = handle > 0n ? record.blobs[Number(handle) - 1] : undefined;
   if (bytes !== undefined) return bytes;
-  throw new HandoverError("NOT_THERE", `Cannot read blob ${handle}: the handover does not hold it`);
+  throw new HandoverError("ENOENT", `Cannot read blob ${handle}: the handover does not hold it`);
 }
 
 /**
@@ -161,7 +161,7 @@ export function blobOf(record: SegmentRecord, handle: bigint): Uint8Array {
  * @param record the payload
  * @param name its name
  * @returns the bytes, or null where there is none of that name
- * @throws {HandoverError} `NOT_THERE` when it has no bytes
+ * @throws {HandoverError} `ENOENT` when it has no bytes
  */
 export function subtreeOf(record: SegmentRecord, name: string): Uint8Array | null {
   const found = record.subtrees.find((subtree) => subtree.name === name);
