@@ -47,6 +47,11 @@ export function recordOf(
   return decodeCbor(bytes) as [number, { [key: string]: CborValue }];
 }
 
+/** Arguments of the incoming callbacks, as LUO would make them. */
+export function incomingArgs(handler: FileHandler, kho: IncomingKho, serializedData: bigint): IncomingArgs {
+  return { ...common(handler, null), fd: null, serializedData, retrieveStatus: 0, kho, retrieveFd: nothing };
+}
+
 /** A file that arrived. */
 export interface Arrived extends Disposable {
   kho: IncomingKho;
@@ -72,14 +77,7 @@ export function carry(
   const changed = meanwhile(blob, held) ?? blob;
   const { serializedData } = args;
   const kho = makeIncoming({ fds: [[held, "preserved"]], blobs: [changed] });
-  const incoming: IncomingArgs = {
-    ...common(handler, null),
-    fd: null,
-    serializedData,
-    retrieveStatus: 0,
-    kho,
-    retrieveFd: nothing,
-  };
+  const incoming = incomingArgs(handler, kho, serializedData);
   return { kho, args: incoming, record, [Symbol.dispose]: () => kho.commit() };
 }
 

@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 
+import { HandoverError } from "../kho/errors.ts";
 import { assertHandoverError } from "../kho/helpers_test.ts";
-import { addSeals, createMemfd, getSeals, openFile, SEALS, seek, truncate, writeAll } from "../sys/mod.ts";
-import { assertCarried, carry, takerOf } from "./helpers_test.ts";
+import { makeIncoming } from "../kho/samples_test.ts";
+import { addSeals, createMemfd, openFile, sameOpenFile, SEALS, seek, writeAll } from "../sys/mod.ts";
+import { incomingArgs, outgoingArgs, takerOf } from "./helpers_test.ts";
 import { memfdHandler } from "./memfd.ts";
-import { encodeRecord } from "./record.ts";
 
 Deno.test("memfdHandler takes every memfd, sealed or not, of any size", () => {
   using plain = createMemfd("plain");
@@ -27,33 +28,37 @@ Deno.test("memfdHandler leaves unlinked files of a tmpfs and everything else to 
   assertEquals(takerOf(lookalike), "file-v1");
 });
 
-Deno.test("memfdHandler carries position, seals and size, as of the freeze", () => {
+Deno.test("memfdHandler carries a memfd as it is, and writes down nothing but its number", () => {
   using memory = createMemfd("test");
   writeAll(memory.fd, new Uint8Array(10));
   seek(memory.fd, 3, "set");
   addSeals(memory.fd, SEALS.GROW | SEALS.SHRINK);
-  const record = assertCarried(memfdHandler, memory);
-  const { pos, seals, size } = record;
-  assertEquals({ pos, seals, size }, { pos: 3, seals: getSeals(memory.fd), size: 10 });
-  assertEquals(seek(memory.fd, 0, "cur"), 3);
+  const args = outgoingArgs(memfdHandler, memory.fd);
+  memfdHandler.preserve(args);
+  assertEquals([args.serializedData, args.kho.blobs()], [BigInt(memory.fd), []]);
+  const kho = makeIncoming({ fds: [[memory.dup(), "preserved"]] });
+  const [held] = kho.record.fds;
+  const data = BigInt(held?.fd ?? -1);
+  const incoming = incomingArgs(memfdHandler, kho, data);
+  const fd = memfdHandler.retrieve(incoming) as number;
+  assertEquals([sameOpenFile(fd, memory.fd), seek(fd, 0, "cur")], [true, 3]);
+  memfdHandler.finish({ ...incoming, fd, retrieveStatus: 1 });
+  assertHandoverError(() => kho.borrowFd(fd), "ENOENT");
+  memfdHandler.unpreserve(args);
+  assertEquals(args.kho.fds(), []);
+  kho.commit();
 });
 
-Deno.test("memfdHandler minds neither later seals nor another size", () => {
-  using memory = createMemfd("test", { size: 4 });
-  using arrived = carry(memfdHandler, memory);
-  truncate(memory.fd, 100);
-  addSeals(memory.fd, SEALS.SHRINK);
-  memfdHandler.retrieve(arrived.args);
-  memfdHandler.finish(arrived.args);
-});
-
-Deno.test("memfdHandler refuses a memfd that lost seals: it is another one", () => {
-  using memory = createMemfd("test");
-  const sealed = (_: Uint8Array, held: { fd: number }): Uint8Array =>
-    encodeRecord(1, { fd: held.fd, pos: 0, seals: SEALS.WRITE, size: 0 });
-  using arrived = carry(memfdHandler, memory, sealed);
-  assertHandoverError(() => memfdHandler.retrieve(arrived.args), "WRONG_DESCRIPTOR", "does not lose seals");
-  memfdHandler.finish(arrived.args);
+Deno.test("memfdHandler refuses a record that is no descriptor, or none that was handed over", () => {
+  const kho = makeIncoming({});
+  for (
+    const [data, code] of [[1n << 31n, "CORRUPT"], [(1n << 64n) - 1n, "CORRUPT"], [5n, "ENOENT"]] as const
+  ) {
+    const args = incomingArgs(memfdHandler, kho, data);
+    assertHandoverError(() => memfdHandler.retrieve(args), code);
+    memfdHandler.finish({ ...args, retrieveStatus: new HandoverError(code, "it was not retrieved") });
+  }
+  kho.commit();
 });
 
 Deno.test("memfdHandler knows a memfd by its inode, through whatever it was opened", () => {

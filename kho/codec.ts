@@ -6,8 +6,9 @@
  * those of `@std/cbor`, so that the import can be switched here and nowhere else.
  *
  * Happy path: {@linkcode encodeCbor} checks the value against the profile and the limits and encodes it;
- * {@linkcode decodeCbor} checks size and nesting on the raw bytes, decodes strictly, encodes the result again and
- * compares, so that two different byte strings never mean the same document.
+ * {@linkcode decodeCbor} checks size, nesting and the deterministic form on the raw bytes and decodes strictly, so that
+ * two different byte strings never mean the same document. Where floats are allowed it encodes the result again and
+ * compares, because only the encoder knows which form of a float is the shortest.
  *
  * Unhappy paths: a value outside the profile is a `TypeError` that names its place; a limit is a `RangeError`; bytes
  * that are not such a document are a `SyntaxError`. The input is never read past its end and never makes the decoder
@@ -64,7 +65,7 @@ const STRICT = {
  * {@linkcode MAX_CBOR_BYTES}
  */
 export function encodeCbor(value: CborValue, options: CborOptions = {}): Uint8Array {
-  check(value, "$", 1, options.floats ?? false);
+  new Checker(options.floats ?? false).check(value, 1);
   const bytes = encode(value);
   if (bytes.byteLength > MAX_CBOR_BYTES) {
     throw new RangeError(
@@ -96,7 +97,7 @@ export function decodeCbor(bytes: Uint8Array, options: CborOptions = {}): CborVa
   } catch (error) {
     throw new SyntaxError(`Cannot decode the document: ${reasonOf(error)}`, { cause: error });
   }
-  if (!sameBytes(encode(value), bytes)) {
+  if (options.floats === true && !sameBytes(encode(value), bytes)) {
     throw new SyntaxError("Cannot decode the document: it is not in deterministic form");
   }
   return value;
@@ -115,46 +116,66 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function check(value: unknown, place: string, depth: number, floats: boolean): void {
-  if (value === null || typeof value === "boolean" || value instanceof Uint8Array) return;
-  if (typeof value === "number") return checkNumber(value, place, floats);
-  if (typeof value === "bigint") {
-    if (value > MAX_U64 || value < MIN_NEGATIVE) {
-      throw new RangeError(`Cannot encode ${place}: ${value} does not fit 64 bits`);
+/** Checks a value against the profile. The place is put together only for a message: most values are right. */
+class Checker {
+  readonly #floats: boolean;
+  readonly #path: (string | number)[] = [];
+
+  constructor(floats: boolean) {
+    this.#floats = floats;
+  }
+
+  check(value: unknown, depth: number): void {
+    if (typeof value === "string") return this.#checkText(value);
+    if (typeof value === "number") return this.#checkNumber(value);
+    if (value === null || typeof value === "boolean" || value instanceof Uint8Array) return;
+    if (typeof value === "bigint") {
+      if (value > MAX_U64 || value < MIN_NEGATIVE) {
+        throw new RangeError(`Cannot encode ${this.#place()}: ${value} does not fit 64 bits`);
+      }
+      return;
     }
-    return;
+    if (typeof value !== "object") throw this.#wrong(`it is of type ${typeof value}`);
+    if (depth >= MAX_DEPTH) {
+      throw new RangeError(`Cannot encode ${this.#place()}: it is nested deeper than ${MAX_DEPTH}`);
+    }
+    if (Array.isArray(value)) {
+      for (let i = 0; i < value.length; i++) this.#descend(i, value[i], depth);
+      return;
+    }
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) {
+      throw this.#wrong(`a ${value.constructor?.name ?? "class instance"} is not a plain value`);
+    }
+    for (const key in value) {
+      this.#checkText(key);
+      this.#descend(key, (value as Record<string, unknown>)[key], depth);
+    }
   }
-  if (typeof value === "string") return checkText(value, place);
-  if (typeof value !== "object") throw new TypeError(`Cannot encode ${place}: it is of type ${typeof value}`);
-  if (depth >= MAX_DEPTH) {
-    throw new RangeError(`Cannot encode ${place}: it is nested deeper than ${MAX_DEPTH}`);
-  }
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) check(value[i], `${place}[${i}]`, depth + 1, floats);
-    return;
-  }
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    throw new TypeError(
-      `Cannot encode ${place}: a ${value.constructor?.name ?? "class instance"} is not a plain value`,
-    );
-  }
-  for (const key in value) {
-    checkText(key, place);
-    check((value as Record<string, unknown>)[key], `${place}.${key}`, depth + 1, floats);
-  }
-}
 
-function checkNumber(value: number, place: string, floats: boolean): void {
-  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return;
-  if (!Number.isFinite(value)) throw new TypeError(`Cannot encode ${place}: ${value} is not a finite number`);
-  if (!floats) throw new TypeError(`Cannot encode ${place}: ${value} is not a safe integer`);
-}
+  #descend(step: string | number, value: unknown, depth: number): void {
+    this.#path.push(step);
+    this.check(value, depth + 1);
+    this.#path.pop();
+  }
 
-function checkText(value: string, place: string): void {
-  if (!value.isWellFormed()) throw new TypeError(`Cannot encode ${place}: the text has a lone surrogate`);
-  // Whoever decodes UTF-8 takes it away, and what is read would not be what was written.
-  if (value.startsWith("\ufeff")) {
-    throw new TypeError(`Cannot encode ${place}: the text begins with a byte order mark`);
+  #checkNumber(value: number): void {
+    if (Number.isSafeInteger(value) && !Object.is(value, -0)) return;
+    if (!Number.isFinite(value)) throw this.#wrong(`${value} is not a finite number`);
+    if (!this.#floats) throw this.#wrong(`${value} is not a safe integer`);
+  }
+
+  #checkText(value: string): void {
+    if (!value.isWellFormed()) throw this.#wrong("the text has a lone surrogate");
+    // Whoever decodes UTF-8 takes it away, and what is read would not be what was written.
+    if (value.startsWith("\ufeff")) throw this.#wrong("the text begins with a byte order mark");
+  }
+
+  #wrong(state: string): TypeError {
+    return new TypeError(`Cannot encode ${this.#place()}: ${state}`);
+  }
+
+  #place(): string {
+    return "$" + this.#path.map((step) => typeof step === "number" ? `[${step}]` : `.${step}`).join("");
   }
 }

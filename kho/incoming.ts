@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { OwnedFd, setCloexec } from "../sys/mod.ts";
+import { closeOnExecFrom, OwnedFd, setCloexec } from "../sys/mod.ts";
 import { type Announcement, HANDOVER_VARIABLE, parseAnnouncement, type Role } from "./abi/announcement.ts";
 import { blobOf, type FdRecord, type FdRole, type SegmentRecord, subtreeOf } from "./abi/segment.ts";
 import { HandoverError } from "./errors.ts";
@@ -177,9 +177,10 @@ export async function takeOver(): Promise<IncomingKho | null> {
   }
   // A journal that is not there costs the phase times, never the boot; a guardian that acted has closed its own end.
   const fds = record.fds.filter((descriptor) => !OPTIONAL.includes(descriptor.kind) || isIntact(descriptor));
-  setCloexec(announcement.fd, true);
-  for (const { fd, kind } of fds) {
-    if (kind !== "inherited") setCloexec(fd, true);
+  // One call for all of them: what is open here and does not cross is marked already.
+  closeOnExecFrom(3);
+  for (const record of fds) {
+    if (record.kind === "inherited" && isIntact(record)) setCloexec(record.fd, false);
   }
   return new IncomingKho({ record: { ...record, fds }, bytes }, announcement);
 }

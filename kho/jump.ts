@@ -72,11 +72,11 @@ export function jump(plan: JumpPlan): never {
 
   const inheritable = openFds().filter((fd) => fd > 2 && !isCloexec(fd));
   closeOnExecFrom(3);
-  undo.defer(() => inheritable.forEach((fd) => setCloexec(fd, false)));
-  for (const fd of plan.crossing) {
-    setCloexec(fd, false);
-    undo.defer(() => setCloexec(fd, true));
-  }
+  undo.defer(() => {
+    closeOnExecFrom(3);
+    inheritable.forEach((fd) => setCloexec(fd, false));
+  });
+  for (const fd of plan.crossing) setCloexec(fd, false);
 
   const announcement = new TextEncoder().encode(formatAnnouncement(plan.announcement));
   execve(runtimePath(image.exec, plan.runtime ?? null), image.argv, [...image.env, announcement]);

@@ -33,7 +33,9 @@ export class Identities {
   insert(handler: FileHandler, fd: number): Identity | null {
     const identity = identityOf(handler, fd);
     if (this.#findSame(identity) !== null) return null;
-    this.#held.set(identity.key, [...this.#held.get(identity.key) ?? [], identity]);
+    const same = this.#held.get(identity.key);
+    if (same === undefined) this.#held.set(identity.key, [identity]);
+    else same.push(identity);
     return identity;
   }
 
@@ -56,7 +58,8 @@ export class Identities {
   }
 
   #findSame(identity: Identity): Identity | null {
-    const same = this.#held.get(identity.key) ?? [];
+    const same = this.#held.get(identity.key);
+    if (same === undefined) return null;
     return same.find((other) => identity.exact || other.exact || sameOpenFile(other.fd, identity.fd)) ?? null;
   }
 }

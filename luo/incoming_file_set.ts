@@ -93,18 +93,18 @@ export class IncomingFileSet {
   retrieve(token: bigint, reserve: () => OwnedFd): OwnedFd {
     const action = `Cannot retrieve token ${token} of session "${this.#session}"`;
     const place: FailurePlace = { session: this.#session, token };
-    using undo = new DisposableStack();
+    let reserved: OwnedFd | undefined;
     try {
-      const reserved = undo.use(reserve());
+      reserved = reserve();
       const entry = this.#files.get(token);
       if (entry === undefined) throw new LuoError("ENOENT", `${action}: there is no such file`, place);
       place.handler = entry.record.compatible;
       if (typeof entry.status === "object") throw entry.status;
       if (entry.status === 0) this.#take(entry, action, place, reserve);
       dupOnto(numberOf(entry.file) ?? -1, reserved.fd);
-      undo.move();
       return reserved;
     } catch (error) {
+      reserved?.[Symbol.dispose]();
       if (!(error instanceof SysError)) throw error;
       throw new LuoError(error.code, `${action}: ${error.message}`, { ...place, cause: error });
     }

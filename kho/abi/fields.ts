@@ -13,18 +13,21 @@ import { HandoverError } from "../errors.ts";
 
 const TEXT = new TextEncoder();
 
+/** Where something stands in a document; worked out only for a message, because most records are right. */
+export type Place = string | (() => string);
+
 /** One map of a record, read member by member. */
 export class Fields {
   readonly #map: { [key: string]: CborValue };
-  readonly #place: string;
-  readonly #taken = new Set<string>();
+  readonly #place: Place;
+  readonly #taken: string[] = [];
 
   /**
    * @param value the decoded map
    * @param place where it stands in the document, for messages
    * @throws {HandoverError} `CORRUPT` when the value is no map
    */
-  constructor(value: CborValue | undefined, place: string) {
+  constructor(value: CborValue | undefined, place: Place) {
     if (
       typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Uint8Array
     ) {
@@ -47,7 +50,7 @@ export class Fields {
 
   /** Takes a member as it is, or `undefined` where it is absent. */
   maybe(key: string): CborValue | undefined {
-    this.#taken.add(key);
+    this.#taken.push(key);
     return Object.hasOwn(this.#map, key) ? this.#map[key] : undefined;
   }
 
@@ -62,6 +65,8 @@ export class Fields {
   text(key: string, min = 0, max = 1024 * 1024): string {
     const value = this.value(key);
     if (typeof value !== "string") throw wrong(this.place(key), "it is no text");
+    // One UTF-16 unit is 1 to 3 bytes of UTF-8: most texts need not be measured.
+    if (value.length >= min && value.length * 3 <= max) return value;
     const bytes = TEXT.encode(value).byteLength;
     if (bytes < min || bytes > max) {
       throw wrong(this.place(key), `it has ${bytes} bytes, allowed are ${min} to ${max}`);
@@ -98,10 +103,10 @@ export class Fields {
   }
 
   /** Takes an array and reads each of its members with `read`. */
-  list<T>(key: string, read: (value: CborValue, place: string) => T): T[] {
+  list<T>(key: string, read: (value: CborValue, place: Place) => T): T[] {
     const value = this.value(key);
     if (!Array.isArray(value)) throw wrong(this.place(key), "it is no array");
-    return value.map((member, index) => read(member, `${this.place(key)}[${index}]`));
+    return value.map((member, index) => read(member, () => `${this.place(key)}[${index}]`));
   }
 
   /** Takes an array of texts. */
@@ -119,13 +124,13 @@ export class Fields {
 
   /** The place of a member in the document, for messages. */
   place(key: string): string {
-    return `${this.#place}.${key}`;
+    return `${textOf(this.#place)}.${key}`;
   }
 
   /** Refuses members that nobody took: the format is strict by version. */
   end(): void {
     for (const key of Object.keys(this.#map)) {
-      if (!this.#taken.has(key)) throw wrong(this.place(key), "this version does not know it");
+      if (!this.#taken.includes(key)) throw wrong(this.place(key), "this version does not know it");
     }
   }
 }
@@ -146,6 +151,15 @@ export function decodeDocument(bytes: Uint8Array, place: string): CborValue {
   }
 }
 
-function wrong(place: string, state: string): HandoverError {
-  return new HandoverError("CORRUPT", `Cannot read ${place} of the handover: ${state}`);
+function wrong(place: Place, state: string): HandoverError {
+  return new HandoverError("CORRUPT", `Cannot read ${textOf(place)} of the handover: ${state}`);
+}
+
+/**
+ * A place in words.
+ *
+ * @param place where something stands
+ */
+export function textOf(place: Place): string {
+  return typeof place === "string" ? place : place();
 }

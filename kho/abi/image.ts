@@ -5,7 +5,7 @@
  */
 import type { CborValue } from "../codec.ts";
 import { HandoverError } from "../errors.ts";
-import { Fields } from "./fields.ts";
+import { Fields, type Place, textOf } from "./fields.ts";
 
 /** A pair of soft and hard limit of setrlimit(2). */
 export interface LimitRecord {
@@ -91,12 +91,12 @@ export function parseImage(fields: Fields): ImageRecord {
   return image;
 }
 
-function parseEntry(value: CborValue, place: string): Uint8Array {
+function parseEntry(value: CborValue, place: Place): Uint8Array {
   if (value instanceof Uint8Array) return value;
-  throw new HandoverError("CORRUPT", `Cannot read ${place} of the handover: it is no byte string`);
+  throw new HandoverError("CORRUPT", `Cannot read ${textOf(place)} of the handover: it is no byte string`);
 }
 
-function parseLimit(value: CborValue, place: string): LimitRecord {
+function parseLimit(value: CborValue, place: Place): LimitRecord {
   const fields = new Fields(value, place);
   const limit = { name: fields.text("name", 1, 32), soft: fields.u64("soft"), hard: fields.u64("hard") };
   fields.end();

@@ -11,7 +11,7 @@
  */
 import type { CborValue } from "../codec.ts";
 import { HandoverError } from "../errors.ts";
-import { Fields } from "./fields.ts";
+import { Fields, type Place, textOf } from "./fields.ts";
 import { encodeImage, type ImageRecord, parseImage } from "./image.ts";
 
 /** The version of the envelope. Change it with every change of the format. */
@@ -89,20 +89,26 @@ export interface SegmentRecord {
 
 const METADATA_VERSION = 1;
 
-/** The payload as a document. */
+/**
+ * The payload as a document.
+ *
+ * @param record the payload; what it holds is written as it is, without copies
+ * @throws {HandoverError} `TOO_LARGE` with more than {@linkcode MAX_FDS} descriptors
+ */
 export function encodeSegment(record: SegmentRecord): CborValue {
+  if (record.fds.length > MAX_FDS) {
+    throw new HandoverError(
+      "TOO_LARGE",
+      `Cannot write the handover: ${record.fds.length} descriptors, at most ${MAX_FDS}`,
+    );
+  }
   return {
     blobs: record.blobs,
-    fds: record.fds.map(encodeFd),
+    fds: record.fds as unknown as CborValue[],
     image: encodeImage(record.image),
     metadata: { ...record.metadata, version: METADATA_VERSION },
     subtrees: record.subtrees.map(({ handle, name }) => ({ handle, name })),
   };
-}
-
-function encodeFd(record: FdRecord): CborValue {
-  const { cookie, ...rest } = record;
-  return cookie === undefined ? rest : { ...rest, cookie };
 }
 
 /**
@@ -114,7 +120,7 @@ export function parseSegment(value: CborValue): SegmentRecord {
   const top = new Fields(value, "$");
   const blobs = top.list("blobs", (member, place) => {
     if (member instanceof Uint8Array) return member;
-    throw new HandoverError("CORRUPT", `Cannot read ${place} of the handover: it is no byte string`);
+    throw new HandoverError("CORRUPT", `Cannot read ${textOf(place)} of the handover: it is no byte string`);
   });
   const fds = top.list("fds", parseFd);
   if (fds.length > MAX_FDS) {
@@ -168,11 +174,14 @@ export function subtreeOf(record: SegmentRecord, name: string): Uint8Array | nul
   return found === undefined ? null : blobOf(record, found.handle);
 }
 
-function parseFd(value: CborValue, place: string): FdRecord {
+function parseFd(value: CborValue, place: Place): FdRecord {
   const fields = new Fields(value, place);
   const kind = fields.text("kind");
   if (!FD_ROLES.includes(kind)) {
-    throw new HandoverError("CORRUPT", `Cannot read ${place}.kind of the handover: "${kind}" is unknown`);
+    throw new HandoverError(
+      "CORRUPT",
+      `Cannot read ${textOf(place)}.kind of the handover: "${kind}" is unknown`,
+    );
   }
   const record: FdRecord = {
     fd: fields.int("fd", 0x7fffffff),
@@ -207,7 +216,7 @@ function parseMetadata(fields: Fields): MetadataRecord {
   return record;
 }
 
-function parseSubtree(value: CborValue, place: string): SubtreeRecord {
+function parseSubtree(value: CborValue, place: Place): SubtreeRecord {
   const fields = new Fields(value, place);
   const record = { handle: fields.u64("handle"), name: fields.text("name", 1, MAX_SUBTREE_NAME_BYTES) };
   fields.end();
