@@ -9,6 +9,7 @@
  * Not preserved:
  * - POSIX record locks (`F_SETLK`): the kernel drops them when any descriptor of the file is closed by the process
  * - mappings of this process
+ * - the memory of an arena: its slices are `arena-slice-v1`
  * - anything about the path: the new build gets the file that was open, not the one of that name
  *
  * @module
@@ -17,6 +18,7 @@ import { fdLink, filesystemType, fstat, getFlags, PROC_SUPER_MAGIC, seek } from 
 import type { FileHandler } from "../luo/handler.ts";
 import { HandoverError } from "../kho/errors.ts";
 import { descriptorHandler } from "./descriptor.ts";
+import { isArenaMemfd } from "./memfd.ts";
 
 /** `O_ACCMODE`: how a file was opened never changes. */
 const ACCESS_MODE = 3;
@@ -57,7 +59,11 @@ export function statAt(path: string): Deno.FileInfo | null {
 export const fileHandler: FileHandler = descriptorHandler({
   compatible: "file-v1",
   version: 1,
-  accepts: (fd) => fstat(fd).kind === "file" && filesystemType(fd) !== PROC_SUPER_MAGIC,
+  accepts(fd) {
+    const { kind, nlink } = fstat(fd);
+    if (kind !== "file" || filesystemType(fd) === PROC_SUPER_MAGIC) return false;
+    return nlink !== 0n || !isArenaMemfd(fd);
+  },
   describe: (fd) => ({
     flags: getFlags(fd),
     path: fdLink(fd).toWellFormed(),

@@ -8,6 +8,7 @@ import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
 import { streamHandler } from "./stream.ts";
+import { streamsHandler } from "./streams.ts";
 
 export type {
   CheckArgs,
@@ -23,7 +24,8 @@ export { OwnedFd } from "../sys/owned_fd.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
-export { streamHandler } from "./stream.ts";
+export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
+export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
 
 /**
  * Registers all built-in handlers.
@@ -32,8 +34,8 @@ export { streamHandler } from "./stream.ts";
  * @throws {LuoError} `EEXIST` when one of them is registered already
  */
 export function registerBuiltins(registry: HandlerRegistry): void {
-  // Order decides: a memfd is a regular file too, a listening socket is a socket too.
-  for (const handler of [memfdHandler, fileHandler, listenerHandler, streamHandler]) {
+  // Order decides: a list of connections is a memfd, a memfd is a regular file too, a listening socket is a socket too.
+  for (const handler of [streamsHandler, memfdHandler, fileHandler, listenerHandler, streamHandler]) {
     registry.register(handler);
   }
 }

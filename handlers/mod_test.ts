@@ -16,7 +16,7 @@ Deno.test("registerBuiltins() registers each handler once", () => {
   for (const name of ["memfd-v1", "file-v1", "listener-v1", "stream-v1"]) {
     assertEquals(registry.get(name)?.compatible, name);
   }
-  assertLuoError(() => registerBuiltins(registry), "EEXIST", "memfd-v1");
+  assertLuoError(() => registerBuiltins(registry), "EEXIST", "streams-v1");
 });
 
 Deno.test("The built-in handlers leave alone what they do not know", () => {

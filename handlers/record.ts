@@ -49,8 +49,11 @@ export function decodeRecord(bytes: Uint8Array, handler: string, newest: number)
 function open(bytes: Uint8Array, handler: string): { version: number; members: CborValue } {
   const value = decodeDocument(bytes, handler);
   const [version, members] = Array.isArray(value) ? value : [];
-  if (typeof version !== "number") {
-    throw new HandoverError("CORRUPT", `Cannot read a record of ${handler}: it has no version`);
+  if (typeof version !== "number" || (value as unknown[]).length !== 2) {
+    throw new HandoverError(
+      "CORRUPT",
+      `Cannot read a record of ${handler}: it is no pair of version and members`,
+    );
   }
   return { version, members: members ?? null };
 }

@@ -66,7 +66,9 @@ const STRICT = {
  */
 export function encodeCbor(value: CborValue, options: CborOptions = {}): Uint8Array {
   new Checker(options.floats ?? false).check(value, 1);
-  const bytes = encode(value);
+  const encoded = encode(value);
+  // cborg gives a Buffer at times: a view of memory that others share, of which a slice is no copy.
+  const bytes = encoded.constructor === Uint8Array ? encoded : new Uint8Array(encoded);
   if (bytes.byteLength > MAX_CBOR_BYTES) {
     throw new RangeError(
       `Cannot encode the document: ${bytes.byteLength} bytes are more than the limit of ${MAX_CBOR_BYTES}`,
@@ -136,7 +138,7 @@ class Checker {
       return;
     }
     if (typeof value !== "object") throw this.#wrong(`it is of type ${typeof value}`);
-    if (depth >= MAX_DEPTH) {
+    if (depth > MAX_DEPTH) {
       throw new RangeError(`Cannot encode ${this.#place()}: it is nested deeper than ${MAX_DEPTH}`);
     }
     if (Array.isArray(value)) {

@@ -27,6 +27,9 @@ export type HandoverErrorCode =
   /** A descriptor or a name that the handover being prepared holds already. */
   | "EEXIST";
 
+/** Most characters of a message; a longer one, which quotes what it read, is cut in its middle. */
+const MAX_MESSAGE = 500;
+
 /** A handover cannot be read, written or used. */
 export class HandoverError extends Error {
   /** Always `HandoverError`. */
@@ -42,7 +45,10 @@ export class HandoverError extends Error {
    * @param options the error behind it, if any
    */
   constructor(code: HandoverErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(
+      message.length > MAX_MESSAGE ? `${message.slice(0, 300)} … ${message.slice(-190)}` : message,
+      options,
+    );
     this.code = code;
   }
 }

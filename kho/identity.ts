@@ -34,19 +34,20 @@ export function identify(fd: number, kind: FdRole): FdRecord {
 export function verifyIdentity(record: FdRecord): void {
   let stat: FileStat;
   try {
+    // A cookie says it all: no other socket of this boot has it.
+    if (record.cookie !== undefined && socketCookie(record.fd) === record.cookie) return;
     stat = fstat(record.fd);
   } catch (error) {
     if (!(error instanceof SysError)) throw error;
-    throw wrong(record, `it is closed (${error.code})`);
+    if (error.code === "ENOTSOCK") stat = fstat(record.fd);
+    else throw wrong(record, `it is closed (${error.code})`);
   }
   // Permission bits may be changed by anyone who may chmod the file; its type never changes.
   const sameType = (stat.mode & 0o170000) === (record.mode & 0o170000);
   if (stat.dev !== record.dev || stat.ino !== record.ino || !sameType) {
     throw wrong(record, `it is another one (${stat.kind}, inode ${stat.ino} instead of ${record.ino})`);
   }
-  if (record.cookie !== undefined && socketCookie(record.fd) !== record.cookie) {
-    throw wrong(record, "it is another socket");
-  }
+  if (record.cookie !== undefined) throw wrong(record, "it is another socket");
 }
 
 /**

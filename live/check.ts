@@ -12,6 +12,7 @@
  * @module
  */
 import type { StateReport, TokenReport } from "../control/types.ts";
+import { CONNECTIONS_SUBTREE } from "../kho/abi/connections.ts";
 import { decodeNames, LIVE_SUBTREE, type NameRecord, NAMES_SUBTREE } from "../kho/abi/live.ts";
 import { blobOf, subtreeOf } from "../kho/abi/segment.ts";
 import { formatReport, parseMark } from "../kho/abi/preflight.ts";
@@ -55,6 +56,8 @@ export class Check {
   readonly names: NameRecord[];
   /** The saved states that were handed over, or null. */
   readonly saved: Uint8Array | null;
+  /** What crosses with connections, or null. */
+  readonly connections: Uint8Array | null;
 
   private constructor(nonce: string, dry: DryRun, luo: Orchestrator, handed: HandedOver) {
     this.#nonce = nonce;
@@ -63,6 +66,7 @@ export class Check {
     const names = handed.subtree(NAMES_SUBTREE);
     this.names = names === null ? [] : decodeNames(names);
     this.saved = handed.subtree(LIVE_SUBTREE);
+    this.connections = handed.subtree(CONNECTIONS_SUBTREE);
   }
 
   /**

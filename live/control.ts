@@ -8,6 +8,7 @@
 import { type ControlTarget, createControlServer } from "../control/server.ts";
 import { getUid, type OwnedFd } from "../sys/mod.ts";
 import { CONTROL_NAME } from "./control_socket.ts";
+import type { Taken } from "./http/connections.ts";
 import { Conversations } from "./http/conversations.ts";
 import { Port } from "./port.ts";
 
@@ -21,7 +22,7 @@ const CONTROL_PATIENCE_MS = 250;
  * @param target what answers
  * @param handed connections that were handed over
  */
-export function createControlPort(listener: OwnedFd, target: ControlTarget, handed: OwnedFd[]): Port {
+export function createControlPort(listener: OwnedFd, target: ControlTarget, handed: Taken[]): Port {
   const server = createControlServer(target, getUid());
   return new Port(CONTROL_NAME, server, listener, new Conversations(server), handed, {
     overdue: "close",

@@ -9,11 +9,13 @@
  * @module
  */
 import type { ImageRecord } from "../kho/abi/image.ts";
+import { type ConnectionRecord, CONNECTIONS_SUBTREE, encodeConnections } from "../kho/abi/connections.ts";
 import { encodeNames, HISTORY_SUBTREE, LIVE_SUBTREE } from "../kho/abi/live.ts";
+import { listStreams } from "../handlers/streams.ts";
 import { buildSegment } from "../kho/segment_build.ts";
 import { orchestrator } from "../luo/process.ts";
 import { reboot } from "../luo/reboot.ts";
-import { addSeals, createMemfd, isOpenFd, SEALS, writeAll } from "../sys/mod.ts";
+import { addSeals, createMemfd, isOpenFd, OwnedFd, SEALS, writeAll } from "../sys/mod.ts";
 import { jumpingFaults } from "./injected.ts";
 import type { PendingBuild, PendingUpdate } from "./pending.ts";
 import type { ResolvedBuild } from "./resolve.ts";
@@ -55,17 +57,7 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
   using undo = new DisposableStack();
   const outgoing = host.outgoing();
   resources.start();
-  for (const port of host.ports()) {
-    let number = 0;
-    const fds = port.connections.takeDescriptors();
-    // All of them first: what fails for one must not leave the rest.
-    for (const fd of fds) undo.use(fd);
-    for (const fd of fds) {
-      const name = `${port.name}#${++number}`;
-      resources.add(name, "connection", fd.fd);
-      undo.defer(() => resources.drop(name));
-    }
-  }
+  const connections = giveConnections(host, undo);
   const names = createMemfd("heirloom:names");
   undo.use(names);
   writeAll(names.fd, encodeNames(resources.names()));
@@ -87,7 +79,10 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
     build: buildSegment,
     subtrees: () => {
       takeover.fault?.("freezing");
-      return [[LIVE_SUBTREE, states.save()], [HISTORY_SUBTREE, history.encode(pending, graphs)]];
+      const own = [LIVE_SUBTREE, states.save()] as const;
+      const past = [HISTORY_SUBTREE, history.encode(pending, graphs)] as const;
+      if (connections.length === 0) return [own, past];
+      return [own, past, [CONNECTIONS_SUBTREE, encodeConnections(connections)] as const];
     },
     written: (segment) => {
       update.segmentBytes = segment.bytes;
@@ -103,6 +98,38 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
     },
   });
 }
+
+/**
+ * Gives all connections to the handover: those with something beside their descriptor by name, the others in one list for
+ * each server.
+ *
+ * @returns what crosses beside them
+ */
+function giveConnections(host: UpdateHost, undo: DisposableStack): ConnectionRecord[] {
+  const { resources } = host;
+  const records: ConnectionRecord[] = [];
+  const give = (name: string, kind: "connection" | "connections", fd: OwnedFd): void => {
+    resources.give(name, kind, fd);
+    undo.defer(() => resources.drop(name));
+  };
+  for (const { name: server, connections } of host.ports()) {
+    const taken = connections.takeDescriptors();
+    // All of them first: what fails for one must not leave the rest.
+    undo.defer(() => taken.forEach(({ fd }) => fd[Symbol.dispose]()));
+    const plain = taken.filter(({ about }) => about === null).map(({ fd }) => fd.fd);
+    if (plain.length > 0) give(`${server}#*`, "connections", listStreams(plain));
+    for (const [index, { fd, about }] of taken.entries()) {
+      if (about === null) continue;
+      const name = `${server}#${index + 1}`;
+      give(name, "connection", OwnedFd.adopt(fd.release()));
+      const { input = NOTHING, output = NOTHING, stage = "", version = 0, state = null } = about;
+      records.push({ name, input, output, stage, version, state });
+    }
+  }
+  return records;
+}
+
+const NOTHING = new Uint8Array();
 
 function describe(host: UpdateHost, update: Update, between: Crossing): PendingUpdate {
   const { self, resolved, way } = between;

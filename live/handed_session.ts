@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { takeStreams } from "../handlers/streams.ts";
 import { decodeNames, type NameRecord } from "../kho/abi/live.ts";
 import type { Device } from "../luo/device.ts";
 import { codeOf } from "../luo/errors.ts";
@@ -33,5 +34,8 @@ export function readNames(session: Session): NameRecord[] {
 export function endConnections(session: Session, unclaimed: NameRecord[]): void {
   for (const { token, kind } of unclaimed) {
     if (kind === "connection") endConnection(session.retrieveFd(token));
+    if (kind !== "connections") continue;
+    using list = session.retrieveFd(token);
+    for (const connection of takeStreams(list)) endConnection(connection);
   }
 }

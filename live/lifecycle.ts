@@ -19,6 +19,7 @@ import type {
   UpgradeRequest,
 } from "../control/types.ts";
 import { END_EVENT } from "../kho/abi/journal.ts";
+import { type ConnectionRecord, CONNECTIONS_SUBTREE, decodeConnections } from "../kho/abi/connections.ts";
 import { LIVE_SUBTREE } from "../kho/abi/live.ts";
 import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
@@ -29,7 +30,7 @@ import { History } from "./history.ts";
 import { LIVE_SESSION, readNames, retrieveLive } from "./handed_session.ts";
 import { Hooks } from "./hooks.ts";
 import { OwnBuild } from "./own_build.ts";
-import type { Port } from "./port.ts";
+import type { Carrier } from "./port.ts";
 import { Resources } from "./resources.ts";
 import { reportSessions } from "./session_report.ts";
 import type { SharedSegment } from "./segment.ts";
@@ -60,7 +61,7 @@ export class Lifecycle implements UpdateHost {
   readonly count: bigint = takeover.incoming?.record.metadata.count ?? 0n;
   readonly #incoming: Session | null;
   readonly #outgoing: Session | null;
-  readonly #ports: Port[] = [];
+  readonly #ports: Carrier[] = [];
   readonly #segments: SharedSegment[] = [];
   #state: ServiceState = takeover.incoming === null ? "starting" : "probation";
   /** Puts the server behind the control socket: at once on a cold start, else when the application is ready. */
@@ -89,7 +90,7 @@ export class Lifecycle implements UpdateHost {
     const { check } = takeover;
     this.#outgoing = check !== null ? null : device?.createSession(LIVE_SESSION) ?? null;
     const names = check?.names ?? (this.#incoming === null ? [] : readNames(this.#incoming));
-    this.resources = new Resources(this.#incoming, names, this.#outgoing);
+    this.resources = new Resources(this.#incoming, names, this.#outgoing, readConnections());
     const saved = check?.saved ?? takeover.incoming?.subtree(LIVE_SUBTREE) ?? null;
     this.states = new States(device === null ? null : saved);
   }
@@ -108,7 +109,7 @@ export class Lifecycle implements UpdateHost {
     return Number(this.device?.number ?? 0n);
   }
 
-  ports(): readonly Port[] {
+  ports(): readonly Carrier[] {
     return this.#ports;
   }
 
@@ -118,7 +119,7 @@ export class Lifecycle implements UpdateHost {
   }
 
   /** Adds a server; its tap opens when the application is ready. */
-  addPort(port: Port): void {
+  addPort(port: Carrier): void {
     this.#ports.push(port);
     // Before the commit as well: with a time for it, what comes late must not wait until then.
     if (this.#tapsOpen) port.open();
@@ -287,4 +288,10 @@ export class Lifecycle implements UpdateHost {
     this.#tapsOpen = true;
     for (const port of this.#ports) port.open();
   }
+}
+
+/** What crossed with connections beside their descriptors. */
+function readConnections(): ConnectionRecord[] {
+  const bytes = takeover.check?.connections ?? takeover.incoming?.subtree(CONNECTIONS_SUBTREE) ?? null;
+  return bytes === null ? [] : decodeConnections(bytes);
 }

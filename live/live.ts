@@ -196,11 +196,7 @@ export class Live {
       return { address, connections: 0 };
     }
     const connections = server instanceof HttpServer ? new Conversations(server) : new RawConnections(server);
-    const handed = this.#life.resources.claimConnections(name).map(({ name, fd }) => {
-      // They are taken along under new names by the next update, so these names end here.
-      this.#life.resources.drop(name);
-      return fd;
-    });
+    const handed = this.#life.resources.claimConnections(name);
     const port = new Port(name, server, listener, connections, handed, {
       overdue: options.overdue ?? "refuse",
     });
@@ -210,7 +206,7 @@ export class Live {
         return serverAddressOf(port.address);
       },
       get connections() {
-        return port.connections.size;
+        return port.size;
       },
     };
   }

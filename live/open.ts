@@ -11,6 +11,7 @@
  */
 import { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
+import type { Taken } from "./http/connections.ts";
 import type { FileHandler } from "../luo/handler.ts";
 import { isSwitchedOff, orchestrator } from "../luo/process.ts";
 import type { OwnedFd } from "../sys/mod.ts";
@@ -88,16 +89,13 @@ export async function open(options: OpenOptions = {}): Promise<Live> {
 
 function startControl(life: Lifecycle, path: string): void {
   const listener = openControlSocket(path, life.resources);
-  const handed = life.resources.claimConnections(CONTROL_NAME).map(({ name, fd }) => {
-    life.resources.drop(name);
-    return fd;
-  });
+  const handed = life.resources.claimConnections(CONTROL_NAME);
   removeAtExit(path, () => takeover.probation?.armed ?? false);
   const patience = takeover.incoming === null ? 0 : CONTROL_PATIENCE_MS;
   life.control.schedule(patience, () => loadControl(life, listener, handed));
 }
 
-async function loadControl(life: Lifecycle, listener: OwnedFd, handed: OwnedFd[]): Promise<void> {
+async function loadControl(life: Lifecycle, listener: OwnedFd, handed: Taken[]): Promise<void> {
   const { createControlPort } = await import("./control.ts");
   if (takeover.incoming === null) await rememberLastWords(life);
   const port = createControlPort(listener, {

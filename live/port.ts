@@ -14,7 +14,8 @@ import type { Server as NetServer } from "node:net";
 
 import { dupFd, getsockname, type OwnedFd, shutdownSocket, type SocketAddress } from "../sys/mod.ts";
 import type { ServerAddress } from "./address.ts";
-import type { Connections } from "./http/connections.ts";
+import { Adoption } from "./adoption.ts";
+import type { Connections, Taken } from "./http/connections.ts";
 
 /** What happens to connections that owe an answer when the deadline of the quiescing has passed. */
 export type OverduePolicy = "refuse" | "close";
@@ -44,8 +45,26 @@ export interface PortOptions {
   patienceMs?: number;
 }
 
+/** Something whose connections are carried, as an update sees it. */
+export interface Carrier {
+  /** Its name; its connections are called after it. */
+  readonly name: string;
+  /** How patient an update is with its connections. */
+  readonly options: PortOptions;
+  /** Its connections. */
+  readonly connections: Connections;
+  /** Accepts new connections; those that were handed over wait for {@linkcode Carrier.open}. */
+  listen(): void;
+  /** Opens the tap. */
+  open(): void;
+  /** Nothing new is read from now on; what was handed over is all there. */
+  pause(): void;
+  /** Ends all connections. */
+  close(): void;
+}
+
 /** A carried server. */
-export class Port {
+export class Port implements Carrier {
   /** The name of the server. */
   readonly name: string;
   /** How patient an update is with its connections. */
@@ -54,7 +73,7 @@ export class Port {
   readonly connections: Connections;
   readonly #server: NetServer;
   readonly #listener: OwnedFd;
-  #waiting: OwnedFd[];
+  readonly #adoption: Adoption;
   #open = false;
 
   /**
@@ -70,7 +89,7 @@ export class Port {
     server: NetServer,
     listener: OwnedFd,
     connections: Connections,
-    handed: OwnedFd[],
+    handed: Taken[],
     options: PortOptions,
   ) {
     this.name = name;
@@ -78,7 +97,12 @@ export class Port {
     this.connections = connections;
     this.#server = server;
     this.#listener = listener;
-    this.#waiting = handed;
+    this.#adoption = new Adoption(connections, handed);
+  }
+
+  /** How many connections there are. */
+  get size(): number {
+    return this.connections.size + this.#adoption.size;
   }
 
   /** Where it listens. */
@@ -104,9 +128,13 @@ export class Port {
   /** Opens the tap. New connections first: accepting is what clients wait for without knowing. */
   open(): void {
     this.listen();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const connection of waiting) this.connections.adopt(connection);
+    this.#adoption.begin();
+  }
+
+  /** Nothing new is read from now on; what was handed over is all there. */
+  pause(): void {
+    this.#adoption.finish();
+    this.connections.pause();
   }
 
   /** Stops listening and ends all connections. */
@@ -114,12 +142,59 @@ export class Port {
     this.#server.close();
     this.connections.pause();
     this.connections.closeOwing();
-    for (const connection of [...this.#waiting, ...this.connections.takeDescriptors()]) {
-      endConnection(connection);
+    for (const { fd } of [...this.#adoption.takeAll(), ...this.connections.takeDescriptors()]) {
+      endConnection(fd);
     }
-    this.#waiting = [];
     this.connections.resume();
     this.#listener[Symbol.dispose]();
+  }
+}
+
+/** Carried connections without a listener of their own: they came through a server of another name. */
+export class Channel implements Carrier {
+  /** Its name. */
+  readonly name: string;
+  /** How patient an update is with its connections. */
+  readonly options: PortOptions;
+  /** Its connections. */
+  readonly connections: Connections;
+  readonly #adoption: Adoption;
+
+  /**
+   * @param name the name of the channel
+   * @param connections what carries its connections
+   * @param handed connections that were handed over; owned from here on
+   * @param options how patient an update is with its connections
+   */
+  constructor(name: string, connections: Connections, handed: Taken[], options: PortOptions) {
+    this.name = name;
+    this.connections = connections;
+    this.options = options;
+    this.#adoption = new Adoption(connections, handed);
+  }
+
+  /** Nothing is accepted here. */
+  listen(): void {}
+
+  /** Goes on with the connections that were handed over: all of them, because an application may want to write to any. */
+  open(): void {
+    this.#adoption.finish();
+  }
+
+  /** Nothing new is read from now on. */
+  pause(): void {
+    this.open();
+    this.connections.pause();
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    this.connections.pause();
+    this.connections.closeOwing();
+    for (const { fd } of [...this.#adoption.takeAll(), ...this.connections.takeDescriptors()]) {
+      endConnection(fd);
+    }
+    this.connections.resume();
   }
 }
 

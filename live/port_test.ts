@@ -6,6 +6,7 @@ import { dupFd, isOpenFd, type OwnedFd } from "../sys/mod.ts";
 import { waitFor } from "../testing/wait.ts";
 import { listenAt, socketAddressOf } from "./address.ts";
 import { Conversations } from "./http/conversations.ts";
+import type { Taken } from "./http/connections.ts";
 import { RawConnections } from "./http/raw_connections.ts";
 import { Port } from "./port.ts";
 
@@ -21,7 +22,7 @@ function echo(letter: string): Server {
 }
 
 /** A port of an echo server on a listener. */
-function echoPort(letter: string, listener: OwnedFd, handed: OwnedFd[] = []): Port {
+function echoPort(letter: string, listener: OwnedFd, handed: Taken[] = []): Port {
   const server = echo(letter);
   return new Port("echo", server, listener, new RawConnections(server), handed, { overdue: "refuse" });
 }

@@ -10,14 +10,24 @@
  *
  * @module
  */
+import type { ConnectionRecord } from "../kho/abi/connections.ts";
 import type { NameRecord } from "../kho/abi/live.ts";
 import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
 import type { Session } from "../luo/session.ts";
+import { takeStreams } from "../handlers/streams.ts";
 import { describeFd, type OwnedFd } from "../sys/mod.ts";
+import type { Taken } from "./http/connections.ts";
 
 /** What a name stands for. */
-export type ResourceKind = "connection" | "control" | "descriptor" | "file" | "listener" | "segment";
+export type ResourceKind =
+  | "connection"
+  | "connections"
+  | "control"
+  | "descriptor"
+  | "file"
+  | "listener"
+  | "segment";
 
 /** Longest name of a resource, in bytes. */
 export const MAX_RESOURCE_NAME_BYTES = 63;
@@ -38,14 +48,22 @@ export class Resources {
   readonly #incoming: Session | null;
   readonly #outgoing: Session | null;
   readonly #kept: OwnedFd[] = [];
+  readonly #about = new Map<string, ConnectionRecord>();
   #next = 1n;
 
   /**
    * @param incoming the session that was handed over, or null
    * @param names what it holds
    * @param outgoing the session to preserve in, or null where live update is off
+   * @param about what crossed with connections beside their descriptors
    */
-  constructor(incoming: Session | null, names: NameRecord[], outgoing: Session | null) {
+  constructor(
+    incoming: Session | null,
+    names: NameRecord[],
+    outgoing: Session | null,
+    about: readonly ConnectionRecord[] = [],
+  ) {
+    for (const record of about) this.#about.set(record.name, record);
     this.#incoming = incoming;
     this.#outgoing = outgoing;
     for (const record of names) {
@@ -76,15 +94,47 @@ export class Resources {
     return fd;
   }
 
-  /** Takes back all connections of a server, each under its own name. */
-  claimConnections(server: string): { name: string; fd: OwnedFd }[] {
-    const names = [...this.#unclaimed.values()].filter(({ name, kind }) =>
-      kind === "connection" && name.startsWith(`${server}#`)
-    );
-    return names.flatMap(({ name }) => {
-      const fd = this.claim(name, "connection");
-      return fd === null ? [] : [{ name, fd }];
+  /**
+   * Takes back all connections of a server. Their names are free again: the next update gives them new ones.
+   *
+   * @param server its name
+   * @returns the connections, the caller's
+   */
+  claimConnections(server: string): Taken[] {
+    const prefix = `${server}#`;
+    const records = [...this.#unclaimed.values()].filter(({ name }) => name.startsWith(prefix));
+    return records.flatMap(({ name, kind }) => {
+      if (kind !== "connection" && kind !== "connections") return [];
+      const fd = this.claim(name, kind);
+      this.drop(name);
+      if (fd === null) return [];
+      if (kind === "connection") return [{ fd, about: this.#about.get(name) ?? null }];
+      using list = fd;
+      return takeStreams(list).map((fd) => ({ fd, about: null }));
     });
+  }
+
+  /** What crossed with the connections of a server, which a check may read but not take. */
+  aboutConnections(server: string): ConnectionRecord[] {
+    return [...this.#about.values()].filter(({ name }) => name.startsWith(`${server}#`));
+  }
+
+  /**
+   * Adds a connection, or a list of connections, that crosses now.
+   *
+   * @param name its name, as `server#3`
+   * @param kind what it stands for
+   * @param fd its descriptor; the handover's from here on, also when this fails
+   * @throws {LuoError} `EEXIST` name in use, `ENOENT` no handler accepts the descriptor
+   */
+  give(name: string, kind: "connection" | "connections", fd: OwnedFd): void {
+    using undo = new DisposableStack();
+    undo.use(fd);
+    this.#check(name, kind);
+    const token = this.#next++;
+    undo.move();
+    this.#outgoing?.givePreserved(fd, token);
+    this.#live.set(name, { name, kind, token, fd: -1, preserved: true });
   }
 
   /**
@@ -132,7 +182,9 @@ export class Resources {
     );
     for (const { name, kind } of names) {
       const fd = this.claim(name, kind as ResourceKind);
-      if (fd !== null) this.#kept.push(fd);
+      if (fd === null) continue;
+      if (kind === "connections") this.#keepEach(name, fd);
+      else this.#kept.push(fd);
     }
     return names.length > 0;
   }
@@ -200,6 +252,24 @@ export class Resources {
     }
   }
 
+  /** A list names descriptors of the handover, which end with it: what is kept needs its own. */
+  #keepEach(name: string, fd: OwnedFd): void {
+    using list = fd;
+    this.drop(name);
+    const server = name.slice(0, name.indexOf("#"));
+    takeStreams(list).forEach((connection, index) => {
+      const own = `${server}#kept-${this.#next}-${index}`;
+      this.#live.set(own, {
+        name: own,
+        kind: "connection",
+        token: this.#next++,
+        fd: connection.fd,
+        preserved: false,
+      });
+      this.#kept.push(connection);
+    });
+  }
+
   #preserve(resource: Resource): void {
     if (this.#outgoing === null || resource.preserved) return;
     this.#outgoing.preserveFd(resource.fd, resource.token);
@@ -208,7 +278,7 @@ export class Resources {
 
   #check(name: string, kind: ResourceKind): void {
     const bytes = new TextEncoder().encode(name).byteLength;
-    const own = kind === "connection" || kind === "control";
+    const own = kind === "connection" || kind === "connections" || kind === "control";
     if (
       bytes < 1 || !name.isWellFormed() || (!own && (bytes > MAX_RESOURCE_NAME_BYTES || /[#@]/.test(name)))
     ) {

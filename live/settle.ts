@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Port } from "./port.ts";
+import type { Carrier } from "./port.ts";
 
 /**
  * Waits until no connection owes an answer; when a port's time is over, its policy decides.
@@ -12,9 +12,9 @@ import type { Port } from "./port.ts";
  * @param deadline when the quiescing ends, in milliseconds since the epoch
  * @throws {Error} when connections of a port that refuses still owe an answer
  */
-export async function settle(ports: readonly Port[], deadline: number): Promise<void> {
+export async function settle(ports: readonly Carrier[], deadline: number): Promise<void> {
   const begun = Date.now();
-  const lateAt = (port: Port): number => Math.min(deadline, begun + (port.options.patienceMs ?? Infinity));
+  const lateAt = (port: Carrier): number => Math.min(deadline, begun + (port.options.patienceMs ?? Infinity));
   for (;;) {
     const owing = ports.filter((port) => port.connections.owing > 0);
     if (owing.length === 0) return;

@@ -138,7 +138,7 @@ export class Updater {
     const ports = host.ports();
     this.#check(update);
     update.journal.append(STALLED_EVENT);
-    for (const port of ports) port.connections.pause();
+    for (const port of ports) port.pause();
     await settle(ports, deadline);
     this.#check(update);
     await this.#holdSignals(update);
@@ -264,12 +264,12 @@ export class Updater {
     }, entries);
   }
 
-  /** Each connection needs two more descriptors here, and the next image one more for everything that crosses. */
+  /** Each connection needs one more descriptor here, and the next image one more for everything that crosses. */
   #checkHeadroom(): void {
     const connections = this.#host.ports().reduce((sum, port) => sum + port.connections.size, 0);
     const crossing = this.#host.outgoing().files().length + connections;
     const { soft } = getLimit("nofile");
-    const needed = Math.max(listFds().length + 2 * connections, 2 * crossing) + RUNTIME_DESCRIPTORS;
+    const needed = Math.max(listFds().length + connections, 2 * crossing) + RUNTIME_DESCRIPTORS;
     if (BigInt(needed) > soft) {
       throw new Error(
         `Cannot update: ${needed} descriptors are needed, the limit (RLIMIT_NOFILE) is ${soft}`,

@@ -8,7 +8,7 @@ import type { Session } from "../luo/session.ts";
 import type { History } from "./history.ts";
 import type { Hooks } from "./hooks.ts";
 import type { OwnBuild } from "./own_build.ts";
-import type { Port } from "./port.ts";
+import type { Carrier } from "./port.ts";
 import type { ResolvedBuild } from "./resolve.ts";
 import type { Resources } from "./resources.ts";
 import type { States } from "./states.ts";
@@ -34,7 +34,7 @@ export interface UpdateHost {
   /** The application's listeners. */
   readonly hooks: Hooks;
   /** Carried servers. */
-  ports(): readonly Port[];
+  ports(): readonly Carrier[];
   /** The session `heirloom`. */
   outgoing(): Session;
   /** How long quiescing may take, in milliseconds. */

@@ -15,7 +15,7 @@ import type { FileRecord } from "../kho/abi/luo.ts";
 import { openFile, type OwnedFd } from "../sys/mod.ts";
 import { reasonOf } from "./errors.ts";
 import type { FlbRegistry } from "./flb.ts";
-import type { FileHandler, HandlerRegistry, IncomingHandover } from "./handler.ts";
+import type { CheckArgs, FileHandler, HandlerRegistry, IncomingHandover } from "./handler.ts";
 
 /** What would become of a file. */
 export interface Finding {
@@ -53,7 +53,7 @@ export class DryRun {
     return this.#findings;
   }
 
-  /** Stands in for the handler of a file: gives out an open `/dev/null`. */
+  /** Stands in for the handler of a file: gives out an open `/dev/null`, or what the handler has for that. */
   reader(record: FileRecord, session: string): FileHandler {
     const { token, compatible } = record;
     const finding: Finding = { session, token, compatible, ...this.#judge(record, session), taken: false };
@@ -65,7 +65,8 @@ export class DryRun {
       unpreserve: () => {},
       retrieve: () => {
         finding.taken = true;
-        return standIn();
+        const handler = finding.verdict === "unsupported" ? undefined : this.#registry.get(compatible);
+        return handler?.standIn?.(this.#args(handler, record, session)) ?? standIn();
       },
       finish: () => {},
     };
@@ -105,15 +106,14 @@ export class DryRun {
 
   #versionOf(handler: FileHandler, record: FileRecord, session: string): number | undefined {
     if (handler.check !== undefined) {
-      return handler.check({
-        handler,
-        session,
-        token: record.token,
-        serializedData: record.data,
-        kho: { blob: (handle) => this.#kho.blob(handle) },
-      });
+      return handler.check(this.#args(handler, record, session));
     }
     return handler.version === undefined ? undefined : this.#leadingVersion(record);
+  }
+
+  #args(handler: FileHandler, { data, token }: FileRecord, session: string): CheckArgs {
+    const kho = { blob: (handle: bigint): Uint8Array => this.#kho.blob(handle) };
+    return { handler, session, token, serializedData: data, kho };
   }
 
   /** A handler's blob starts with its version; what does not look like that says nothing about versions. */

@@ -74,20 +74,23 @@ export class FileSet {
   /**
    * Preserves a file.
    *
-   * @param fd the descriptor, borrowed: LUO keeps a duplicate
+   * @param fd the descriptor: a number is borrowed and LUO keeps a duplicate; what is owned is LUO's from here on, also
+   * when this fails
    * @param token under which it will be retrieved, 0 to 2^64 - 1
    * @throws {LuoError} in this order: `EEXIST` token in use, `ENOSPC` set full, `EBADF` closed or `O_PATH` descriptor,
    * `ENOENT` no handler accepts it, `EBUSY` held already; then the errno of the FLB or of the handler that failed
    */
-  preserve(fd: number, token: bigint): void {
-    const action = `Cannot preserve fd ${fd} under token ${token} of session "${this.#session}"`;
+  preserve(fd: number | OwnedFd, token: bigint): void {
+    using undo = new DisposableStack();
+    const given = typeof fd === "number" ? null : undo.use(fd);
+    const number = typeof fd === "number" ? fd : fd.fd;
+    const action = `Cannot preserve fd ${number} under token ${token} of session "${this.#session}"`;
     const place: FailurePlace = { session: this.#session, token };
     if (this.#files.has(token)) throw new LuoError("EEXIST", `${action}: the token is in use`, place);
     if (this.#files.size >= MAX_FILES) {
       throw new LuoError("ENOSPC", `${action}: ${MAX_FILES} files are the limit`, place);
     }
-    using undo = new DisposableStack();
-    const file = undo.use(duplicate(fd, action, place));
+    const file = given ?? undo.use(duplicate(number, action, place));
     const handler = this.#luo.registry.find(file.fd);
     if (handler === undefined) {
       throw new LuoError("ENOENT", `${action}: no handler accepts ${describeFd(file.fd)}`, place);
@@ -146,9 +149,20 @@ export class FileSet {
     entry.handler.unpreserve(new Outgoing(this, entry));
   }
 
-  /** Undoes the preservation of all files, newest first. */
+  /**
+   * Undoes the preservation of all files, newest first. A handler that fails, which it must not, gets a line on stderr: the
+   * others are undone all the same.
+   */
   unpreserveAll(): void {
-    for (const token of [...this.#files.keys()].reverse()) this.unpreserve(token);
+    for (const token of [...this.#files.keys()].reverse()) {
+      try {
+        this.unpreserve(token);
+      } catch (error) {
+        console.error(
+          `heirloom: token ${token} of session "${this.#session}" was not undone: ${reasonOf(error)}`,
+        );
+      }
+    }
   }
 
   /**

@@ -116,6 +116,13 @@ export interface FileHandler {
    * @throws what keeps the record from being read
    */
   check?(args: CheckArgs): number | undefined;
+  /**
+   * Optional. What stands for the file in a check: something harmless of its own, made without any descriptor of the
+   * handover. An open `/dev/null` if absent.
+   *
+   * @returns as {@linkcode FileHandler.retrieve}
+   */
+  standIn?(args: CheckArgs): number | OwnedFd;
   /** Required. Does this handler carry that descriptor? Light, and without side effects. */
   canPreserve(args: { fd: number }): boolean;
   /** Required. Makes the resource ready to cross and sets `serializedData`. Undoes its own work when it throws. */

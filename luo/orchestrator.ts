@@ -143,9 +143,7 @@ export class Orchestrator {
       const record = decodeLuo(bytes);
       this.flbs.incoming.receive(record.flbs);
       for (const session of record.sessions) this.#receive(session);
-      // The number counts committed updates: the build that came back goes on with its own.
-      const back = this.#incomingKho?.role === "fallback" || this.#incomingKho?.role === "recovery";
-      this.#number = back ? record.number - 1n : record.number;
+      this.#number = this.#numberIn(record);
     } catch (error) {
       // Nothing is unwound: after half a handover the state is unknown, and the remedy is the previous build.
       const reason = `Cannot open the device: ${reasonOf(error)}`;
@@ -162,6 +160,9 @@ export class Orchestrator {
    * @throws {LuoError} `EINVAL`, `EBUSY`, `EEXIST`, `ENOSPC`
    */
   create(name: string, reserved: OwnedFd): Session {
+    if (typeof name !== "string") {
+      throw new LuoError("EINVAL", `Cannot create a session: its name is no string but ${typeof name}`);
+    }
     const bytes = new TextEncoder().encode(name).byteLength;
     if (bytes < 1 || bytes > MAX_NAME_BYTES || name.includes("\0") || !name.isWellFormed()) {
       throw new LuoError(
@@ -209,6 +210,11 @@ export class Orchestrator {
     if (world.get(session.name) === session) world.delete(session.name);
   }
 
+  /** A session could not be finished when it was closed: another one has its files and its place now. */
+  replace(session: Session, successor: Session): void {
+    if (this.#handed.get(session.name) === session) this.#handed.set(session.name, successor);
+  }
+
   /**
    * Refuses while an update freezes: the kernel would block, which a single thread cannot.
    *
@@ -224,7 +230,7 @@ export class Orchestrator {
       files: session.frozenSet().records(),
       name: session.name,
     }));
-    return { flbs: this.flbs.records(), number: this.#number + 1n, sessions };
+    return { flbs: this.flbs.records(), number: this.#next(), sessions };
   }
 
   /**
@@ -247,7 +253,7 @@ export class Orchestrator {
       this.#thaw(done);
       throw error;
     }
-    return { flbs: this.flbs.records(), number: this.#number + 1n, sessions };
+    return { flbs: this.flbs.records(), number: this.#next(), sessions };
   }
 
   /** The inverse of {@linkcode freeze}: sessions last to first, the files of each first to last, as in the kernel. */
@@ -258,6 +264,18 @@ export class Orchestrator {
   #thaw(sessions: Session[]): void {
     for (const session of sessions.reverse()) session.frozenSet().unfreeze();
     this.#frozen = false;
+  }
+
+  /** The number of the next image, also where nobody opened the device in this one. */
+  #next(): bigint {
+    const bytes = this.#read.done ? null : this.#incomingKho?.subtree(LUO_SUBTREE) ?? null;
+    return (bytes === null ? this.#number : this.#numberIn(decodeLuo(bytes))) + 1n;
+  }
+
+  /** The number counts committed updates: the build that came back goes on with its own. */
+  #numberIn({ number }: LuoRecord): bigint {
+    const back = this.#incomingKho?.role === "fallback" || this.#incomingKho?.role === "recovery";
+    return back ? number - 1n : number;
   }
 
   #receive(record: SessionRecord): void {

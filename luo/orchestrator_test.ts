@@ -149,6 +149,7 @@ Deno.test("Orchestrator.freeze() carries no incoming session on, retrieved or no
   using session = world.device.retrieveSession("taken");
   session.retrieveFd(2n)[Symbol.dispose]();
   assertEquals(world.luo.freeze(), { flbs: [], number: 5n, sessions: [] });
+  world.luo.unfreeze();
 });
 
 Deno.test("Orchestrator.number is 0 at first, the handed-over one after an update, and the old one after a return", () => {

@@ -44,13 +44,14 @@ export class Session implements Disposable {
    *
    * @param luo the orchestrator
    * @param name the checked name
-   * @param records files of an incoming session, or null for an outgoing one
+   * @param handed files of an incoming session, or null for an outgoing one
    */
-  constructor(luo: Orchestrator, name: string, records: FileRecord[] | null) {
+  constructor(luo: Orchestrator, name: string, handed: FileRecord[] | IncomingFileSet | null) {
     this.#luo = luo;
     this.name = name;
-    this.direction = records === null ? "outgoing" : "incoming";
-    this.#files = records === null ? new FileSet(luo, name) : new IncomingFileSet(luo, name, records);
+    this.direction = handed === null ? "outgoing" : "incoming";
+    if (handed === null) this.#files = new FileSet(luo, name);
+    else this.#files = Array.isArray(handed) ? new IncomingFileSet(luo, name, handed) : handed;
   }
 
   /** Was the session closed? */
@@ -88,7 +89,22 @@ export class Session implements Disposable {
         { session: this.name },
       );
     }
-    files.preserve(typeof fd === "number" ? fd : fd.disposed ? -1 : fd.fd, token);
+    files.preserve(typeof fd === "number" ? fd : fd?.disposed === false ? fd.fd : -1, token);
+  }
+
+  /**
+   * Preserves a descriptor that nobody else needs: LUO keeps this very one, and closes it when it is unpreserved.
+   *
+   * @param fd the descriptor; LUO's from here on, also when this fails
+   * @param token as for {@linkcode preserveFd}
+   * @throws {LuoError} as {@linkcode preserveFd}
+   */
+  givePreserved(fd: OwnedFd, token: bigint): void {
+    using undo = new DisposableStack();
+    undo.use(fd);
+    const files = this.#outgoing("preserve a descriptor in");
+    undo.move();
+    files.preserve(fd, token);
   }
 
   /**
@@ -138,17 +154,19 @@ export class Session implements Disposable {
    */
   [Symbol.dispose](): void {
     if (this.#closed || this.#reserved === null) return;
-    if (this.#files instanceof FileSet) {
-      this.#luo.checkMutable(`close session "${this.name}"`);
-      this.#files.unpreserveAll();
-    } else if (this.#files.tryFinish() !== null) {
-      this.#reserved[Symbol.dispose]();
-      this.#reserved = null;
-      return;
+    this.#luo.checkMutable(`close session "${this.name}"`);
+    const files = this.#files;
+    if (files instanceof FileSet) {
+      files.unpreserveAll();
+      this.#luo.remove(this);
+    } else if (files.tryFinish() === null) {
+      this.#luo.remove(this);
+    } else {
+      // Whoever retrieves it again gets a session of their own: this one is closed for its holder.
+      this.#luo.replace(this, new Session(this.#luo, this.name, files));
     }
     this.#closed = true;
     this.#reserved[Symbol.dispose]();
-    this.#luo.remove(this);
   }
 
   /** Gives the session to whoever asked for it. For the orchestrator only. */

@@ -97,6 +97,7 @@ export {
   openListener,
   type PeerCredentials,
   peerCredentials,
+  sendNow,
   type ShutdownDirection,
   shutdownSocket,
   socketCookie,

@@ -34,6 +34,24 @@ const ENTRY_BYTES = 8;
 const LONGEST_MS = 0x7fffffff;
 
 /**
+ * Looks at many descriptors without waiting.
+ *
+ * @param fds the descriptors, borrowed
+ * @param events what to look for on each: bits of {@linkcode POLLIN} and {@linkcode POLLOUT}
+ * @returns for each descriptor the bits of what has happened; all 0 where the kernel cannot look at so many
+ */
+export function pollNow(fds: readonly number[], events: number): number[] {
+  const bytes = new Uint8Array(fds.length * ENTRY_BYTES);
+  const view = new DataView(bytes.buffer);
+  fds.forEach((fd, index) => {
+    view.setInt32(index * ENTRY_BYTES, fd, true);
+    view.setInt16(index * ENTRY_BYTES + 4, events, true);
+  });
+  call.poll(bytes, BigInt(fds.length), 0);
+  return fds.map((_, index) => view.getInt16(index * ENTRY_BYTES + 6, true));
+}
+
+/**
  * Waits until something happens on one of the descriptors.
  *
  * @param entries what to wait for

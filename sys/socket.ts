@@ -1,5 +1,5 @@
 /**
- * Sockets: make, bind, listen, connect, ask, set, shut down.
+ * Sockets: make, bind, listen, connect, ask, set, send, shut down.
  *
  * Happy path: `using listener = openListener({ family: "inet", host: "127.0.0.1", port: 0 });` and
  * {@linkcode getsockname} tells the port. Sockets made here are close-on-exec and nonblocking from birth.
@@ -39,6 +39,8 @@ const TYPES: Readonly<Record<SocketType, number>> = { stream: 1, datagram: 2, se
 const DIRECTIONS: Readonly<Record<ShutdownDirection, number>> = { read: 0, write: 1, both: 2 };
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
 
 /** `struct sockaddr_storage`: room for any address. */
 const ADDRESS_BYTES = 128;
@@ -193,6 +195,26 @@ export function decodeUcred(bytes: Uint8Array): PeerCredentials {
  */
 export function shutdownSocket(fd: number, direction: ShutdownDirection): void {
   check(call.shutdown(fd, DIRECTIONS[direction]), "shutdown", fd);
+}
+
+/**
+ * Gives bytes to the kernel, as many as it takes at this moment: without waiting, and without SIGPIPE, whether the socket
+ * is nonblocking or not.
+ *
+ * @param fd a connected stream socket
+ * @param bytes what to send
+ * @returns how many of them, from the first on, are the kernel's now; 0 when its buffer is full
+ * @throws {SysError} EPIPE, ECONNRESET, ETIMEDOUT, ENOTCONN, EBADF, ENOTSOCK
+ */
+export function sendNow(fd: number, bytes: Uint8Array): number {
+  if (bytes.byteLength === 0) return 0;
+  for (;;) {
+    const sent = call.send(fd, bytes, BigInt(bytes.byteLength), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) return sent;
+    const errno = lastErrno();
+    if (errno === ERRNO.EAGAIN) return 0;
+    if (errno !== ERRNO.EINTR) throw new SysError("send", errno, `fd ${fd}`);
+  }
 }
 
 /** How to open a listener. */

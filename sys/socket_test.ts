@@ -16,6 +16,7 @@ import {
   listenOn,
   openListener,
   peerCredentials,
+  sendNow,
   shutdownSocket,
   socketCookie,
 } from "./socket.ts";
@@ -275,6 +276,35 @@ Deno.test("shutdownSocket() ends a direction although a duplicate is open", () =
   assertEquals(codeOf(() => shutdownSocket(listener.fd, "read")), "ENOTCONN");
 });
 
+Deno.test("sendNow() gives the kernel what it takes, and no more", () => {
+  const [left, right] = makeSocketPair();
+  using _left = left;
+  using there = right;
+  const bytes = new Uint8Array(100_000).map((_, index) => index % 251);
+  let sent = 0;
+  let last = 0;
+  do {
+    last = sendNow(left.fd, bytes.subarray(sent % 251));
+    sent += last;
+  } while (last > 0);
+  assert(sent > 0);
+  assertEquals(sendNow(left.fd, new Uint8Array(1)), 0, "full");
+  const got = new Uint8Array(sent);
+  let received = 0;
+  while (received < sent) received += read(there.fd, got.subarray(received));
+  assert(got.every((byte, index) => byte === index % 251), "in order, without a gap");
+  assertEquals(sendNow(left.fd, bytes.subarray(0, 7)), 7, "there is room again");
+  assertEquals(read(there.fd, new Uint8Array(100)), 7);
+});
+
+Deno.test("sendNow() with nothing to send sends nothing, and says when the other end is gone", () => {
+  const [left, right] = makeSocketPair();
+  using _left = left;
+  assertEquals(sendNow(left.fd, new Uint8Array()), 0);
+  right[Symbol.dispose]();
+  assertEquals(codeOf(() => sendNow(left.fd, new Uint8Array(1))), "EPIPE");
+});
+
 Deno.test("socket functions say ENOTSOCK and EBADF", () => {
   using file = openFile("/dev/null");
   for (const [fd, code] of [[file.fd, "ENOTSOCK"], [0x7ffffff0, "EBADF"]] as const) {
@@ -287,6 +317,7 @@ Deno.test("socket functions say ENOTSOCK and EBADF", () => {
         () => getpeername(fd),
         () => socketCookie(fd),
         () => peerCredentials(fd),
+        () => sendNow(fd, new Uint8Array(1)),
         () => shutdownSocket(fd, "read"),
       ]
     ) assertEquals(codeOf(body), code);

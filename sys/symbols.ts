@@ -20,7 +20,7 @@
 const LIBRARY = "libc.so.6";
 
 /**
- * C prototypes as FFI definitions. `read`, `write`, `pread`, `pwrite` and `getdents64` are declared to return 32 bits:
+ * C prototypes as FFI definitions. `read`, `write`, `pread`, `pwrite`, `send` and `getdents64` are declared to return 32 bits:
  * the kernel moves at most 0x7ffff000 bytes at once, so nothing is cut off, and no BigInt is allocated between the
  * call and the look at `errno`.
  */
@@ -78,6 +78,7 @@ export const libc = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" }, // int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
   listen: { parameters: ["i32", "i32"], result: "i32" }, // int listen(int fd, int backlog)
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" }, // ssize_t send(int fd, const void *buf, size_t len, int flags)
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" }, // int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
   shutdown: { parameters: ["i32", "i32"], result: "i32" }, // int shutdown(int fd, int how)

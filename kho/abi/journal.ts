@@ -63,7 +63,10 @@ export function decodeEntry(slot: Uint8Array): JournalEntry | null {
   if (view.getUint32(SLOT_BYTES - 4, true) !== crc32(slot.subarray(0, SLOT_BYTES - 4))) return null;
   const entry = decodeTriple(slot.subarray(2, 2 + length));
   if (entry === null) return null;
+  // Nobody writes anything else behind the content, or a longer note.
+  if (slot.subarray(2 + length, SLOT_BYTES - 4).some((byte) => byte !== 0)) return null;
   const [at, phase, note] = entry;
+  if (note !== null && new TextEncoder().encode(note).byteLength > MAX_NOTE_BYTES) return null;
   return { at, phase, note };
 }
 

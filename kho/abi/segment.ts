@@ -175,6 +175,40 @@ export function subtreeOf(record: SegmentRecord, name: string): Uint8Array | nul
 }
 
 function parseFd(value: CborValue, place: Place): FdRecord {
+  return readFd(value) ?? explainFd(value, place);
+}
+
+/**
+ * Reads a record that is right, as nearly all are; null for any other. A service has thousands of descriptors, and member by
+ * member, with a reader for each, they would be a tenth of its restart.
+ */
+function readFd(value: CborValue): FdRecord | null {
+  if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Uint8Array) {
+    return null;
+  }
+  const { fd, dev, ino, mode, kind, cookie } = value;
+  const members = cookie === undefined ? 5 : 6;
+  if (Object.keys(value).length !== members || typeof kind !== "string" || !FD_ROLES.includes(kind)) {
+    return null;
+  }
+  if (!isUnsigned(fd, 0x7fffffff) || !isUnsigned(mode, 0xffffffff) || !isU64(dev) || !isU64(ino)) return null;
+  const record: FdRecord = { fd, dev: BigInt(dev), ino: BigInt(ino), mode, kind: kind as FdRole };
+  if (cookie === undefined) return record;
+  if (!isU64(cookie)) return null;
+  record.cookie = BigInt(cookie);
+  return record;
+}
+
+function isUnsigned(value: CborValue | undefined, max: number): value is number {
+  return typeof value === "number" && value >= 0 && value <= max;
+}
+
+function isU64(value: CborValue | undefined): value is number | bigint {
+  return (typeof value === "number" || typeof value === "bigint") && value >= 0;
+}
+
+/** Says what is wrong with a record. */
+function explainFd(value: CborValue, place: Place): FdRecord {
   const fields = new Fields(value, place);
   const kind = fields.text("kind");
   if (!FD_ROLES.includes(kind)) {

@@ -16,7 +16,7 @@ import { clearInterval, setInterval } from "node:timers";
 import { monotonicNs } from "../../sys/clock.ts";
 import { ERRNO, SysError } from "../../sys/errno.ts";
 import { OwnedFd } from "../../sys/owned_fd.ts";
-import type { Watched } from "./connections.ts";
+import type { Taken, Watched } from "./connections.ts";
 import { handleOf, type StreamHandle } from "./runtime.ts";
 
 /** How often connections that owe are looked at again, for a change that nobody announces (ms). */
@@ -153,16 +153,18 @@ export class ConnectionSet<C extends Watched> {
    * @returns one descriptor per connection that is clean, in the order in which they came
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
-  takeDescriptors(): OwnedFd[] {
-    using taken = new DisposableStack();
-    const fds: OwnedFd[] = [];
+  takeDescriptors(): Taken[] {
+    using owned = new DisposableStack();
+    const taken: Taken[] = [];
+    owned.defer(() => taken.forEach(({ fd }) => fd[Symbol.dispose]()));
     for (const connection of this.#all.values()) {
       if (connection.phase() !== "clean") continue;
       const handle = handleOf(connection.socket);
-      if (handle !== null) fds.push(taken.use(duplicateOf(handle)));
+      if (handle === null) continue;
+      taken.push({ fd: duplicateOf(handle), about: connection.about?.() ?? null });
     }
-    taken.move();
-    return fds;
+    owned.move();
+    return taken;
   }
 
   /** Waits for those, too, that have come to owe something without a sign. */
@@ -191,8 +193,14 @@ export class ConnectionSet<C extends Watched> {
   }
 }
 
-/** A duplicate that the runtime makes, which keeps the original as it is. */
-function duplicateOf(handle: StreamHandle): OwnedFd {
+/**
+ * A duplicate that the runtime makes, which keeps the original as it is.
+ *
+ * @param handle the handle of a connected socket
+ * @returns the duplicate, close-on-exec; the caller's
+ * @throws {SysError} EMFILE at the limit of open files
+ */
+export function duplicateOf(handle: StreamHandle): OwnedFd {
   const fd = handle.fdForIpc();
   // dup(2): an open descriptor cannot be duplicated for this one reason.
   if (fd < 0) throw new SysError("dup", ERRNO.EMFILE, "a connection");

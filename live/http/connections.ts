@@ -18,6 +18,28 @@ import { Socket } from "node:net";
 
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 
+/** What crosses with a connection beside its descriptor. */
+export interface About {
+  /** Bytes that were read from the kernel and not dealt with. */
+  input?: Uint8Array;
+  /** Bytes that the kernel has not taken yet. */
+  output?: Uint8Array;
+  /** Where its protocol stands. */
+  stage?: string;
+  /** The version of the state. */
+  version?: number;
+  /** The application's state of this connection, encoded. */
+  state?: Uint8Array | null;
+}
+
+/** A connection that is about to cross, or has crossed. */
+export interface Taken {
+  /** Its descriptor; whoever has this object owns it. */
+  fd: OwnedFd;
+  /** What there is beside the descriptor, or null. */
+  about: About | null;
+}
+
 /** The connections of one server. */
 export interface Connections {
   /** How many there are. */
@@ -37,10 +59,10 @@ export interface Connections {
   stalledSinceNs(): bigint | null;
   /** Ends the connections that owe. Returns how many. */
   closeOwing(): number;
-  /** Duplicates, close-on-exec, of the connections that owe nothing. The caller owns them. */
-  takeDescriptors(): OwnedFd[];
+  /** Duplicates, close-on-exec, of the connections that owe nothing, with what crosses beside them. The caller owns them. */
+  takeDescriptors(): Taken[];
   /** Makes a connected socket a connection of this server. It owns the descriptor then. */
-  adopt(fd: OwnedFd): void;
+  adopt(fd: OwnedFd, about?: About | null): void;
 }
 
 /**
@@ -59,6 +81,8 @@ export interface Watched {
   hold(): void;
   /** After a pause: reads again. */
   release(): void;
+  /** What has to cross beside the descriptor of a clean connection. Absent where that is never anything. */
+  about?(): About | null;
 }
 
 /**

@@ -6,10 +6,11 @@
  * The parser is asked by its own callbacks: the first byte of a message, and its end. Nothing else sees a request line
  * that has come in half, or the half of a pipelined request behind a whole one.
  *
- * Happy path: a keep-alive client between two requests is `clean`.
+ * Happy path: a keep-alive client between two requests is `clean`, and so is one that has sent a part of its headers, which
+ * cross with it and are read again.
  *
  * Unhappy paths, all `owing`:
- * 1. Headers or a body that have come in part; a request that is being answered, for ever if the answer never ends.
+ * 1. A body that has come in part, or headers of which nobody knows what was read (`head_keeper.ts`); a request that is being answered, for ever if the answer never ends.
  * 2. A response that is complete but not yet in the kernel, or that ends with the connection (`Connection: close`).
  * 3. An upgraded connection: the parser is gone, and what is spoken now is not known here.
  *
@@ -19,7 +20,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-import type { Phase, Watched } from "./connections.ts";
+import type { About, Phase, Watched } from "./connections.ts";
+import { HeadKeeper, isInHead } from "./head_keeper.ts";
 import {
   answerOf,
   handleOf,
@@ -29,6 +31,7 @@ import {
   type RequestParser,
 } from "./runtime.ts";
 import { Tap } from "./tap.ts";
+import { isTakenOver } from "./taken_over.ts";
 
 /** What a conversation needs to know of those it belongs to. */
 export interface Circle {
@@ -53,6 +56,7 @@ export class Conversation implements Watched {
   readonly #circle: Circle;
   readonly #parser: RequestParser | null;
   readonly #tap: Tap | null;
+  readonly #keeper: HeadKeeper | null;
   /** The parser has begun a message that it has not completed. */
   #begun = false;
   /** A message was completed during this pause. */
@@ -74,6 +78,9 @@ export class Conversation implements Watched {
     const handle = handleOf(socket);
     this.#tap = handle === null ? null : new Tap(socket, handle);
     this.#parser = parserOf(socket);
+    this.#keeper = handle === null || this.#parser === null
+      ? null
+      : new HeadKeeper(socket, handle, this.#parser);
     if (this.#parser === null) return;
     conversations.set(socket, this);
     wrapBegin(this.#parser, () => this.#begin());
@@ -88,10 +95,11 @@ export class Conversation implements Watched {
   phase(): Phase {
     const { socket } = this;
     if (socket.destroyed) return "gone";
+    if (isTakenOver(socket)) return "excused";
     const answer = answerOf(socket);
     // Requests that are pipelined behind an excused one cannot be answered before it, so they are not waited for either.
     if (answer !== null) return this.#circle.isExcused(answer.req) ? "excused" : "owing";
-    const between = this.#isParsed() && !this.#begun;
+    const between = this.#isParsed() && (!this.#begun || this.#head() !== null);
     const empty = socket.writableLength === 0 && socket.readableLength === 0;
     return between && empty && !socket.writableEnded ? "clean" : "owing";
   }
@@ -102,8 +110,10 @@ export class Conversation implements Watched {
    * An upgraded connection is left alone: it may need to read in order to come to its end.
    */
   hold(): void {
-    if (this.#begun || !this.#isParsed()) this.#tap?.open();
-    else if (this.#heard || this.phase() !== "owing") this.#tap?.close();
+    if (isTakenOver(this.socket)) return;
+    const clean = this.phase() !== "owing";
+    if ((this.#begun && !clean) || !this.#isParsed()) this.#tap?.open();
+    else if (this.#heard || clean) this.#tap?.close();
     const answer = answerOf(this.socket);
     if (answer === null && this.#begun) this.#discard();
     if (answer === null || answer === this.#awaited) return;
@@ -117,7 +127,22 @@ export class Conversation implements Watched {
   /** Reads again, whatever comes. */
   release(): void {
     this.#heard = false;
-    this.#tap?.open();
+    if (!isTakenOver(this.socket)) this.#tap?.open();
+  }
+
+  /** The beginning of a request, if it is in the middle of one. */
+  about(): About | null {
+    const head = this.#begun ? this.#head() : null;
+    return head === null ? null : { input: head };
+  }
+
+  /**
+   * Reads again what the build before has read of a request.
+   *
+   * @param bytes its beginning
+   */
+  replay(bytes: Uint8Array): void {
+    this.#keeper?.replay(bytes);
   }
 
   /**
@@ -133,9 +158,16 @@ export class Conversation implements Watched {
   /** The parser has completed a message; the next one may begin in the same chunk of bytes. */
   complete(): void {
     this.#begun = false;
+    this.#keeper?.ended();
     if (!this.#circle.paused) return;
     this.#heard = true;
     this.#circle.review(this);
+  }
+
+  /** What was read of a head that is not whole; null where it is whole or nobody knows. */
+  #head(): Uint8Array | null {
+    if (this.#parser === null || !isInHead(this.#parser)) return null;
+    return this.#keeper?.bytes() ?? null;
   }
 
   /** Is the parser still there that this has listened to since the begin? */
@@ -156,6 +188,7 @@ export class Conversation implements Watched {
 
   #begin(): void {
     this.#begun = true;
+    this.#keeper?.began();
     if (this.#resting) {
       this.#resting = false;
       this.#tap?.setTimeout(this.#circle.timeout);

@@ -23,7 +23,7 @@ import { clearImmediate, setImmediate } from "node:timers";
 
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { ConnectionSet } from "./connection_set.ts";
-import { type Connections, streamOf } from "./connections.ts";
+import { type About, type Connections, streamOf, type Taken } from "./connections.ts";
 import { Conversation } from "./conversation.ts";
 import { forgetStart, runtimeFault } from "./runtime.ts";
 
@@ -116,7 +116,7 @@ export class Conversations implements Connections {
    * @returns close-on-exec descriptors, in the order in which the connections came; the caller owns them
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
-  takeDescriptors(): OwnedFd[] {
+  takeDescriptors(): Taken[] {
     return this.#set.takeDescriptors();
   }
 
@@ -125,9 +125,10 @@ export class Conversations implements Connections {
    * answered, during a pause after its end.
    *
    * @param fd a connected stream socket that stands between two messages
+   * @param about the beginning of a request that was read already, if there is one
    * @throws {TypeError} if it is disposed, or no stream can be made of it; then it stays the caller's
    */
-  adopt(fd: OwnedFd): void {
+  adopt(fd: OwnedFd, about: About | null = null): void {
     // The server decides itself what a client means that has finished writing, as for a connection it has accepted.
     const socket = streamOf(fd, true);
     this.#server.emit("connection", socket);
@@ -136,6 +137,7 @@ export class Conversations implements Connections {
     forgetStart(this.#server, socket);
     const patience = this.#patience();
     if (patience > 0) conversation.rest(patience);
+    if (about?.input !== undefined && about.input.byteLength > 0) conversation.replay(about.input);
   }
 
   /**

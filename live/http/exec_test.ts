@@ -23,7 +23,8 @@ import { setCloexec } from "${here}../../sys/fd.ts";
 import { openListener, getsockname } from "${here}../../sys/socket.ts";
 import { execve } from "${here}../../sys/exec.ts";
 
-const [generation, last, ...numbers] = Deno.args.map(Number);
+const [abouts, ...numbers] = JSON.parse(Deno.args[2] ?? "[[]]");
+const [generation, last] = Deno.args.map(Number);
 const fds = numbers.map((fd) => OwnedFd.adopt(fd));
 for (const fd of fds) setCloexec(fd.fd, true);
 const listener = fds.shift() ?? openListener({ family: "inet", host: "127.0.0.1", port: 0 });
@@ -36,7 +37,7 @@ const server = createServer(requestListener(async (request) => {
 const conversations = new Conversations(server);
 conversations.pause();
 server.listen({ fd: listener.dup().release() }, () => {
-  for (const fd of fds) conversations.adopt(fd);
+  fds.forEach((fd, at) => conversations.adopt(fd, abouts[at] && { input: Uint8Array.from(abouts[at]) }));
   conversations.resume();
   console.log(JSON.stringify({ generation, port: getsockname(listener.fd).port, adopted: fds.length }));
   if (generation < last) setTimeout(replace, 100);
@@ -45,12 +46,14 @@ server.listen({ fd: listener.dup().release() }, () => {
 async function replace() {
   conversations.pause();
   do await conversations.settled(); while (conversations.owing > 0);
-  const carried = [listener, ...conversations.takeDescriptors()];
-  for (const fd of carried) setCloexec(fd.fd, false);
+  const taken = conversations.takeDescriptors();
+  const carried = [listener, ...taken.map(({ fd }) => fd)].map(({ fd }) => fd);
+  for (const fd of carried) setCloexec(fd, false);
   const exe = Deno.execPath();
-  const numbers = carried.map((fd) => String(fd.fd));
+  const abouts = taken.map(({ about }) => about?.input && [...about.input]);
   const argv = [exe, "run", "-A", "--no-check", "--quiet", Deno.mainModule, String(generation + 1), String(last)];
-  execve(exe, [...argv, ...numbers], Object.entries(Deno.env.toObject()).map(([name, value]) => name + "=" + value));
+  const handed = JSON.stringify([abouts, ...carried]);
+  execve(exe, [...argv, handed], Object.entries(Deno.env.toObject()).map(([name, value]) => name + "=" + value));
 }
 `;
 

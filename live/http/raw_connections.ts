@@ -17,7 +17,7 @@ import type { Server, Socket } from "node:net";
 
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { ConnectionSet } from "./connection_set.ts";
-import { type Connections, type Phase, streamOf, type Watched } from "./connections.ts";
+import { type Connections, type Phase, streamOf, type Taken, type Watched } from "./connections.ts";
 import { handleOf } from "./runtime.ts";
 import { Tap } from "./tap.ts";
 
@@ -90,7 +90,7 @@ export class RawConnections implements Connections {
    * @returns close-on-exec descriptors, in the order in which the connections came; the caller owns them
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
-  takeDescriptors(): OwnedFd[] {
+  takeDescriptors(): Taken[] {
     return this.#set.takeDescriptors();
   }
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type AddressInfo, createServer, type Server, type ServerOpts, type Socket } from "node:net";
 
 import { RawConnections } from "./raw_connections.ts";
-import { isSettled, pause, settled, until, Wire } from "./wire_test.ts";
+import { disposeAll, isSettled, pause, settled, until, Wire } from "./wire_test.ts";
 
 class RawHost implements AsyncDisposable {
   readonly server: Server;
@@ -60,7 +60,7 @@ Deno.test("RawConnections.adopt goes on with a conversation, what waits in the k
   old.sockets[0]?.destroy();
   await until(() => old.connections.size === 0, "the end of the old one");
   young.connections.pause();
-  for (const fd of fds) young.connections.adopt(fd);
+  for (const { fd } of fds) young.connections.adopt(fd);
   await pause(30);
   assertEquals([wire.text, wire.ended], ["", false]);
   young.connections.resume();
@@ -93,7 +93,7 @@ Deno.test("RawConnections.owing counts bytes that the other end does not take", 
   await settled(host.connections);
   const fds = host.connections.takeDescriptors();
   assertEquals(fds.length, 1);
-  for (const fd of fds) fd[Symbol.dispose]();
+  disposeAll(fds);
   await until(() => wire.text.length === 8_000_000, "all of it");
 });
 
@@ -147,7 +147,7 @@ Deno.test("RawConnections.adopt keeps to the server's rule for a client that has
     using wire = await host.wire();
     host.connections.pause();
     await wire.finish();
-    const [fd] = host.connections.takeDescriptors();
+    const [{ fd } = {}] = host.connections.takeDescriptors();
     host.sockets[0]?.destroy();
     host.connections.resume();
     if (fd !== undefined) host.connections.adopt(fd);

@@ -32,6 +32,10 @@ export interface StreamHandle {
   readStop(): number;
   /** A fresh duplicate of the descriptor, close-on-exec; -1 if there is none. */
   fdForIpc(): number;
+  /** How many bytes were read from the kernel so far. */
+  getBytesRead(): number;
+  /** Reads into this buffer from now on. */
+  useUserBuffer?(buffer: Uint8Array): void;
 }
 
 /** A parser of requests. The runtime keeps a pool of them, so one parser serves many sockets in its life. */
@@ -44,7 +48,22 @@ export interface RequestParser {
   [MESSAGE_BEGIN]: (() => unknown) | null;
   /** Set once in the life of a parser. */
   [MESSAGE_COMPLETE]: (() => unknown) | null;
+  /** Parses what JavaScript has read. */
+  execute(chunk: Uint8Array): unknown;
+  /** Leaves the reading to JavaScript from now on; also in the middle of a message. */
+  unconsume(): void;
+  /** The native half. */
+  _native?: { getLastBytesParsed?(): number };
 }
+
+/** The buffer that a connection reads into. */
+export interface ReadBuffer {
+  /** A copy of what was read last. */
+  lastChunk(): Uint8Array;
+}
+
+/** Size of the buffer of a connection; only what was written to takes memory. */
+const READ_BUFFER_BYTES = 16 * 1024;
 
 /** A socket as `node:http` sees it. */
 interface InnerSocket {
@@ -87,6 +106,69 @@ export function parserOf(socket: Socket): RequestParser | null {
  */
 export function answerOf(socket: Socket): ServerResponse | null {
   return (socket as unknown as InnerSocket)._httpMessage ?? null;
+}
+
+/** Keys under which the runtime keeps the buffer of a socket that reads into one (`onread` of `net.Socket`). */
+interface BufferKeys {
+  buffer: symbol;
+  callback: symbol;
+}
+
+let bufferKeys: BufferKeys | null | undefined;
+
+/**
+ * Lets a connection read into a buffer of its own, natively as well as by hand.
+ *
+ * @param socket a connection that was just accepted
+ * @param handle its handle
+ * @param parser its parser
+ * @returns the buffer, or null where this runtime has none
+ */
+export function readBufferOf(
+  socket: Socket,
+  handle: StreamHandle,
+  parser: RequestParser,
+): ReadBuffer | null {
+  bufferKeys = bufferKeys === undefined ? findBufferKeys(socket) : bufferKeys;
+  const native = parser._native;
+  if (bufferKeys === null || typeof handle.useUserBuffer !== "function") return null;
+  if (typeof parser.unconsume !== "function" || typeof native?.getLastBytesParsed !== "function") return null;
+  const buffer = new Uint8Array(READ_BUFFER_BYTES);
+  handle.useUserBuffer(buffer);
+  Object.assign(socket, {
+    [bufferKeys.buffer]: buffer,
+    // Called once the parser has left the reading to JavaScript. The next read writes over the buffer: hence the copy.
+    [bufferKeys.callback]: (count: number) => socket.push(buffer.slice(0, count)),
+  });
+  return { lastChunk: () => buffer.slice(0, native.getLastBytesParsed?.() ?? 0) };
+}
+
+function findBufferKeys(socket: Socket): BufferKeys | null {
+  const keys = Object.getOwnPropertySymbols(socket);
+  const buffer = keys.find(({ description }) => description === "kBuffer");
+  const callback = keys.find(({ description }) => description === "kBufferCb");
+  return buffer === undefined || callback === undefined ? null : { buffer, callback };
+}
+
+/**
+ * In how many messages do these bytes begin?
+ *
+ * @param parser any parser of the runtime; another one of its kind is made for this
+ * @param bytes whole messages, and the beginning of one more
+ * @returns the number, or null where that cannot be found out
+ */
+export function countBegins(parser: RequestParser, bytes: Uint8Array): number | null {
+  try {
+    const kind = parser.constructor as { new (): RequestParser & Record<string, unknown>; REQUEST?: number };
+    const other = new kind();
+    (other["initialize"] as (type: number, resource: object) => void)(kind.REQUEST ?? 1, {});
+    let count = 0;
+    other[MESSAGE_BEGIN] = () => void count++;
+    other.execute(bytes);
+    return count;
+  } catch {
+    return null;
+  }
 }
 
 /** The server's list of connections whose request has begun, and when. */

@@ -5,12 +5,12 @@
  */
 
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { read } from "../../sys/file.ts";
 import { SysError } from "../../sys/errno.ts";
-import type { Connections } from "./connections.ts";
+import type { Connections, Taken } from "./connections.ts";
 import { Conversations } from "./conversations.ts";
 
 /** How long a test waits for what must come (ms). */
@@ -139,6 +139,7 @@ export class Host implements AsyncDisposable {
   readonly conversations: Conversations;
   /** The paths that were asked for, in order. */
   readonly asked: string[] = [];
+  readonly #sockets: Socket[] = [];
 
   private constructor(server: Server, conversations: Conversations) {
     this.server = server;
@@ -148,6 +149,7 @@ export class Host implements AsyncDisposable {
   static async start(listener?: RequestListener | null, options: ServerOptions = {}): Promise<Host> {
     const server = createServer(options);
     const host = new Host(server, new Conversations(server));
+    server.on("connection", (socket) => host.#sockets.push(socket));
     server.on("request", (req, res) => {
       host.asked.push(req.url ?? "");
       (listener ?? echoPath)(req, res);
@@ -158,6 +160,11 @@ export class Host implements AsyncDisposable {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
+  }
+
+  /** How many bytes all its connections have read. */
+  bytesRead(): number {
+    return this.#sockets.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
   }
 
   async wire(): Promise<Wire> {
@@ -196,4 +203,23 @@ export async function readKernel(fd: OwnedFd, length: number): Promise<string> {
     return text.length >= length;
   }, `${length} bytes in the kernel`);
   return text;
+}
+
+/** Disposes descriptors. */
+export function disposeAll(taken: Taken[]): void {
+  for (const { fd } of taken) fd[Symbol.dispose]();
+}
+
+/** The descriptor of the only connection there is. */
+export function takeOne(conversations: Connections): OwnedFd {
+  const [{ fd } = {}, ...others] = conversations.takeDescriptors();
+  if (fd === undefined || others.length > 0) throw new Error("Expected one clean connection");
+  return fd;
+}
+
+/** How many descriptors it would give. */
+export function carriable(host: Host): number {
+  const fds = host.conversations.takeDescriptors();
+  disposeAll(fds);
+  return fds.length;
 }

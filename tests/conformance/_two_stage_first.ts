@@ -1,0 +1,8 @@
+/**
+ * A two-stage test from which stage 1 is asked for: see `_two_stage_app.ts`.
+ *
+ * @module
+ */
+import { main } from "./_two_stage_app.ts";
+
+await main(1);
