@@ -12,7 +12,7 @@
  * @module
  */
 import type { StateReport, TokenReport } from "../control/types.ts";
-import { CONNECTIONS_SUBTREE } from "../kho/abi/connections.ts";
+import { CONNECTIONS_SUBTREE, decodeConnections } from "../kho/abi/connections.ts";
 import { decodeNames, LIVE_SUBTREE, type NameRecord, NAMES_SUBTREE } from "../kho/abi/live.ts";
 import { blobOf, subtreeOf } from "../kho/abi/segment.ts";
 import { formatReport, parseMark } from "../kho/abi/preflight.ts";
@@ -51,6 +51,7 @@ export class Check {
   readonly #dry: DryRun;
   readonly #luo: Orchestrator;
   readonly #states: StateReport[] = [];
+  readonly #channels = new Set<string>();
   #reported = false;
   /** The names that were handed over. */
   readonly names: NameRecord[];
@@ -134,6 +135,33 @@ export class Check {
     }
   }
 
+  /** This build goes on with the connections of that channel. */
+  channel(name: string): void {
+    this.#channels.add(name);
+  }
+
+  /**
+   * Loads a copy of the state of a connection.
+   *
+   * @param name the connection
+   * @param found the version of its state
+   * @param written the version that this build writes
+   * @param load loads it
+   */
+  connection(name: string, found: number, written: number, load: () => unknown): void {
+    const same = found === written;
+    let verdict: StateReport["verdict"] = same ? "ok" : "needs migration";
+    let reason = same ? null : `from version ${found} to ${written}`;
+    try {
+      load();
+    } catch (error) {
+      verdict = "unsupported";
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    // One line for each channel would do if all were well; what is not well has its own.
+    if (verdict !== "ok") this.#states.push({ name, version: found, verdict, reason });
+  }
+
   /** The application carries on a state that it does not declare. */
   kept(name: string, version: number | null): void {
     this.#states.push({ name, version, verdict: "ok", reason: null });
@@ -150,7 +178,7 @@ export class Check {
         verdict: "unclaimed",
         reason: "this build does not declare it: it is dropped at the commit",
       }));
-      const all = [...this.#states, ...unclaimed];
+      const all = [...this.#states, ...unclaimed, ...this.#unclaimedChannels()];
       const bad = tokens.find(isUnsupported) ?? all.find(isUnsupported);
       const reason = bad === undefined ? this.#dry.flbProblem(this.#luo.flbs) : reasonOf(bad);
       print(this.#nonce, {
@@ -183,6 +211,21 @@ export class Check {
         reason: lost ? unclaimedReason(session) : reason,
       };
     });
+  }
+
+  #unclaimedChannels(): StateReport[] {
+    const records = this.connections === null ? [] : decodeConnections(this.connections);
+    const counts = new Map<string, number>();
+    for (const { name } of records) {
+      const channel = name.slice(0, name.indexOf("#"));
+      if (!this.#channels.has(channel)) counts.set(channel, (counts.get(channel) ?? 0) + 1);
+    }
+    return [...counts].map(([name, count]) => ({
+      name,
+      version: null,
+      verdict: "unclaimed",
+      reason: `this build does not go on with its ${count} connections: they are ended at the commit`,
+    }));
   }
 
   #nameOf(token: bigint): string | null {

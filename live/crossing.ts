@@ -16,6 +16,7 @@ import { buildSegment } from "../kho/segment_build.ts";
 import { orchestrator } from "../luo/process.ts";
 import { reboot } from "../luo/reboot.ts";
 import { addSeals, createMemfd, isOpenFd, OwnedFd, SEALS, writeAll } from "../sys/mod.ts";
+import { connectionRecord } from "./http/connections.ts";
 import { jumpingFaults } from "./injected.ts";
 import type { PendingBuild, PendingUpdate } from "./pending.ts";
 import type { ResolvedBuild } from "./resolve.ts";
@@ -122,14 +123,11 @@ function giveConnections(host: UpdateHost, undo: DisposableStack): ConnectionRec
       if (about === null) continue;
       const name = `${server}#${index + 1}`;
       give(name, "connection", OwnedFd.adopt(fd.release()));
-      const { input = NOTHING, output = NOTHING, stage = "", version = 0, state = null } = about;
-      records.push({ name, input, output, stage, version, state });
+      records.push(connectionRecord(name, about));
     }
   }
   return records;
 }
-
-const NOTHING = new Uint8Array();
 
 function describe(host: UpdateHost, update: Update, between: Crossing): PendingUpdate {
   const { self, resolved, way } = between;

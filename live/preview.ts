@@ -5,12 +5,14 @@
  * @module
  */
 import { NONCE_BYTES } from "../kho/abi/announcement.ts";
+import { type ConnectionRecord, CONNECTIONS_SUBTREE, encodeConnections } from "../kho/abi/connections.ts";
 import { encodeNames, LIVE_SUBTREE, NAMES_SUBTREE } from "../kho/abi/live.ts";
 import { encodeLuo } from "../kho/abi/luo.ts";
 import { encodeEnvelope } from "../kho/segment_build.ts";
 import { LUO_SUBTREE } from "../luo/orchestrator.ts";
 import { orchestrator } from "../luo/process.ts";
 import { describeHandover } from "../luo/reboot.ts";
+import { connectionRecord } from "./http/connections.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { removeOldLocks } from "./lock_file.ts";
 import { takeover } from "./takeover.ts";
@@ -51,7 +53,16 @@ export function previewSegment(life: Lifecycle, options: { complete?: boolean } 
   if (options.complete) {
     add(LIVE_SUBTREE, life.states.save());
     add(NAMES_SUBTREE, encodeNames(life.resources.names()));
+    const connections = previewConnections(life);
+    if (connections.length > 0) add(CONNECTIONS_SUBTREE, encodeConnections(connections));
   }
   const writer = { image: takeover.self.image, count: life.count };
   return encodeEnvelope(describeHandover(luo, writer, new Uint8Array(NONCE_BYTES)));
+}
+
+/** The states that connections have now: a build that does not read them must not get them. */
+function previewConnections(life: Lifecycle): ConnectionRecord[] {
+  return life.ports().flatMap(({ name, connections }) =>
+    (connections.preview?.() ?? []).map((about, index) => connectionRecord(`${name}#${index + 1}`, about))
+  );
 }

@@ -276,6 +276,15 @@ export class Resources {
     resource.preserved = true;
   }
 
+  /**
+   * Is this a name that an application may use, and that is free?
+   *
+   * @throws {LuoError} `EEXIST`, `EINVAL`
+   */
+  checkName(name: string): void {
+    this.#check(name, "descriptor");
+  }
+
   #check(name: string, kind: ResourceKind): void {
     const bytes = new TextEncoder().encode(name).byteLength;
     const own = kind === "connection" || kind === "connections" || kind === "control";

@@ -37,6 +37,7 @@ import { takeover } from "./takeover.ts";
 import { Update } from "./update_state.ts";
 import type { UpdateHost } from "./update_host.ts";
 import { ROOT } from "./version.ts";
+import { warmUp } from "./warm_up.ts";
 import { noWayBack } from "./way_back.ts";
 import type { ImageRecord } from "../kho/abi/image.ts";
 import type { PendingBuild } from "./pending.ts";
@@ -131,6 +132,7 @@ export class Updater {
     }
 
     const graphs = encodeGraphs(way.graphs, back, resolved);
+    warmUp(host.ports());
 
     this.#enter(update, "quiescing");
     const deadline = Date.now() + Math.min(host.quiesceTimeoutMs, update.leftMs());

@@ -30,15 +30,18 @@ export class Device implements Disposable {
    *
    * @param luo the orchestrator; that of the process if absent
    * @returns the device, which must be disposed before it can be opened again
-   * @throws {LuoError} `EOPNOTSUPP` switched off, `EBUSY` open already, `EIO` the handover cannot be read, `EMFILE`
+   * @throws {LuoError} `EOPNOTSUPP` switched off, `EMFILE`, `EBUSY` open already, `EIO` the handover cannot be read
    */
   static open(luo: Orchestrator = orchestrator()): Device {
     if (isSwitchedOff()) throw new LuoError("EOPNOTSUPP", "Cannot open the device: HEIRLOOM=off");
+    using undo = new DisposableStack();
+    // As with open(2), the descriptor comes first: without one, nobody is asked whether the device is free.
+    const anchor = undo.use(reserve("open the device", () => createMemfd("luo:device")));
     if (luo.deviceOpen) throw new LuoError("EBUSY", "Cannot open the device: it is open already");
     luo.deserialize();
-    const device = new Device(luo, reserve("open the device", () => createMemfd("luo:device")));
     luo.deviceOpen = true;
-    return device;
+    undo.move();
+    return new Device(luo, anchor);
   }
 
   /** The liveupdate number: 0 on a cold start, +1 with each committed update. */

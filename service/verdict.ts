@@ -2,7 +2,8 @@
  * An update from the outside: start it, wait for the verdict whatever happens to the connection in the meantime, and say
  * how it ended. What `upgrade` and `rollback` have in common.
  *
- * Happy path: the service gives an id at once; the id is asked for until the update has ended.
+ * Happy path: the service gives an id at once, and tells by events how the update goes and ends, on one connection that
+ * lives through it.
  *
  * Unhappy paths: nobody serves the socket (exit 3); the update was not committed, or could not be started (exit 1); nobody
  * is left to ask, and the last words beside the socket are about this update: they are the verdict (exit 1); no verdict
@@ -16,9 +17,13 @@ import { type CommonOptions, EXIT, type UpdateOptions } from "./args.ts";
 import { buildText, updateText } from "./build_text.ts";
 import { ControlClient, ControlError, NoAnswerError, NoServiceError } from "./control_client.ts";
 import { duration } from "./text.ts";
+import { UpdateEvents } from "./update_events.ts";
 
 /** How much longer than the deadline of the update the verdict is waited for, in milliseconds. */
 const GRACE_MS = 10_000;
+
+/** Milliseconds without an event after which the service is asked. */
+const SILENCE_MS = 500;
 
 /** Milliseconds between two questions. */
 const POLL_MS = 50;
@@ -42,13 +47,15 @@ export type Target = Readonly<Record<string, string | boolean>>;
  */
 export async function update(command: CommonOptions & UpdateOptions, target: Target): Promise<number> {
   const client = new ControlClient(command.socket, { timeoutMs: Math.max(QUESTION_MS, command.timeoutMs) });
+  // Before the update is asked for, so that no word of it is missed.
+  using events = await UpdateEvents.open(command.socket, QUESTION_MS);
   const answer = await client.post("/v1/upgrade", {
     ...target,
     timeout_ms: command.timeoutMs,
     guardian: command.guardian,
     ...(command.commitAfterMs === undefined ? {} : { commit_after_ms: command.commitAfterMs }),
   }) as { id: string };
-  const record = await waitForVerdict(command, answer.id);
+  const record = await waitForVerdict(command, answer.id, events);
   const committed = record.outcome === "committed";
   for (const warning of record.warnings ?? []) console.error(`heirloom: warning: ${warning}`);
   if (command.json) console.log(JSON.stringify(record));
@@ -59,14 +66,23 @@ export async function update(command: CommonOptions & UpdateOptions, target: Tar
   return EXIT.refused;
 }
 
-/** Asks until the update has ended; connections may break and the service may be silent in between. */
-async function waitForVerdict(command: CommonOptions & UpdateOptions, id: string): Promise<UpdateRecord> {
+/**
+ * Waits until the update has ended. The service tells by events; where it does not, because the connection broke or nothing
+ * came for a while, it is asked.
+ */
+async function waitForVerdict(
+  command: CommonOptions & UpdateOptions,
+  id: string,
+  events: UpdateEvents,
+): Promise<UpdateRecord> {
   const client = new ControlClient(command.socket, { timeoutMs: QUESTION_MS });
   const deadline = Date.now() + command.timeoutMs + GRACE_MS;
   const shown = new Set<string>();
   let state = "";
   while (Date.now() < deadline) {
-    const record = await ask(client, id);
+    const told = events.ended ? null : await events.next(Math.min(SILENCE_MS, deadline - Date.now()));
+    if (told !== null && told.id !== id) continue;
+    const record = told ?? await ask(client, id);
     if (record instanceof Error) {
       // Words are left in advance: they count only where nobody listens any more. A service that is started anew makes them
       // part of its history.
@@ -78,7 +94,7 @@ async function waitForVerdict(command: CommonOptions & UpdateOptions, id: string
       if (record.outcome !== null) return record;
       state = "";
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    if (events.ended) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   const seconds = (command.timeoutMs + GRACE_MS) / 1000;
   throw new NoAnswerError(`Cannot tell how update ${id} ended: no verdict after ${seconds} s${state}`);

@@ -150,14 +150,16 @@ export class ConnectionSet<C extends Watched> {
   /**
    * See `Connections.takeDescriptors`.
    *
+   * @param most how many at most
    * @returns one descriptor per connection that is clean, in the order in which they came
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
-  takeDescriptors(): Taken[] {
+  takeDescriptors(most = Infinity): Taken[] {
     using owned = new DisposableStack();
     const taken: Taken[] = [];
     owned.defer(() => taken.forEach(({ fd }) => fd[Symbol.dispose]()));
     for (const connection of this.#all.values()) {
+      if (taken.length >= most) break;
       if (connection.phase() !== "clean") continue;
       const handle = handleOf(connection.socket);
       if (handle === null) continue;

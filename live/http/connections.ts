@@ -16,6 +16,7 @@
 
 import { Socket } from "node:net";
 
+import type { ConnectionRecord } from "../../kho/abi/connections.ts";
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 
 /** What crosses with a connection beside its descriptor. */
@@ -59,8 +60,14 @@ export interface Connections {
   stalledSinceNs(): bigint | null;
   /** Ends the connections that owe. Returns how many. */
   closeOwing(): number;
-  /** Duplicates, close-on-exec, of the connections that owe nothing, with what crosses beside them. The caller owns them. */
-  takeDescriptors(): Taken[];
+  /**
+   * Duplicates, close-on-exec, of the connections that owe nothing, with what crosses beside them. The caller owns them.
+   *
+   * @param most how many at most; all of them if absent
+   */
+  takeDescriptors(most?: number): Taken[];
+  /** What would cross beside descriptors at this moment, for the check of a build. Absent where that is never a state. */
+  preview?(): About[];
   /** Makes a connected socket a connection of this server. It owns the descriptor then. */
   adopt(fd: OwnedFd, about?: About | null): void;
 }
@@ -97,4 +104,17 @@ export function streamOf(fd: OwnedFd, allowHalfOpen: boolean): Socket {
   const socket = new Socket({ fd: fd.fd, readable: true, writable: true, allowHalfOpen });
   fd.release();
   return socket;
+}
+
+const NOTHING = new Uint8Array();
+
+/**
+ * What is written down of a connection.
+ *
+ * @param name its name in the map of names
+ * @param about what crosses beside its descriptor
+ */
+export function connectionRecord(name: string, about: About): ConnectionRecord {
+  const { input = NOTHING, output = NOTHING, stage = "", version = 0, state = null } = about;
+  return { name, input, output, stage, version, state };
 }

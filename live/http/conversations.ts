@@ -113,11 +113,12 @@ export class Conversations implements Connections {
   /**
    * Duplicates the descriptors of the clean connections. The originals stay as they are, and close at the exec.
    *
+   * @param most how many at most; all of them if absent
    * @returns close-on-exec descriptors, in the order in which the connections came; the caller owns them
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
-  takeDescriptors(): Taken[] {
-    return this.#set.takeDescriptors();
+  takeDescriptors(most?: number): Taken[] {
+    return this.#set.takeDescriptors(most);
   }
 
   /**

@@ -1,0 +1,57 @@
+/**
+ * Channels in the life of an application: connections without a listener of their own (event streams, WebSockets), or with
+ * one, of which each has a state.
+ *
+ * Happy path: {@linkcode claimChannel} takes what was handed over under a name, and the channel is added like a server.
+ *
+ * Unhappy paths: a name that is in use is `EEXIST`. In a check nothing is there to be taken; {@linkcode checkChannel} loads
+ * a copy of every state instead, and what is wrong with one is in the report.
+ *
+ * @module
+ */
+import { LuoError } from "../luo/errors.ts";
+import type { About, Taken } from "./http/connections.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { takeover } from "./takeover.ts";
+
+/**
+ * Takes back the connections of a channel.
+ *
+ * @param life the application
+ * @param name the name of the channel, 1 to 63 bytes without `#` and `@`
+ * @returns the connections, the caller's
+ * @throws {LuoError} `EEXIST` the name is in use, `EINVAL` it is no name
+ */
+export function claimChannel(life: Lifecycle, name: string): Taken[] {
+  checkName(life, name);
+  return life.resources.claimConnections(name);
+}
+
+/**
+ * Loads copies of the states of a channel's connections, in the check of a build.
+ *
+ * @param life the application
+ * @param name the name of the channel
+ * @param load loads one state; throws what is wrong with it
+ * @param version the version that this build writes
+ * @throws {LuoError} `EEXIST`, `EINVAL`
+ */
+export function checkChannel(
+  life: Lifecycle,
+  name: string,
+  load: (about: About) => unknown,
+  version: number,
+): void {
+  checkName(life, name);
+  takeover.check?.channel(name);
+  for (const record of life.resources.aboutConnections(name)) {
+    takeover.check?.connection(record.name, record.version, version, () => load(record));
+  }
+}
+
+function checkName(life: Lifecycle, name: string): void {
+  life.resources.checkName(name);
+  if (life.ports().some((port) => port.name === name)) {
+    throw new LuoError("EEXIST", `Cannot use "${name}" for a channel: it is in use`);
+  }
+}
