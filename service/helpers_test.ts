@@ -24,8 +24,16 @@ export interface FakeService extends AsyncDisposable {
   leave(): Promise<void>;
 }
 
-/** Starts a service that answers the way it is told. */
-export async function startFake(answer: Answer): Promise<FakeService> {
+/**
+ * Starts a service that answers the way it is told.
+ *
+ * @param answer answers everything but `/v1/events`
+ * @param events answers that; by default the service has no such path, so that whoever waits has to ask
+ */
+export async function startFake(
+  answer: Answer,
+  events: (response: ServerResponse) => void = (response) => void response.writeHead(404).end(),
+): Promise<FakeService> {
   const dir = tempDir("heirloom-fake-");
   const socket = `${dir.path}/s.sock`;
   const requests: string[] = [];
@@ -34,6 +42,7 @@ export async function startFake(answer: Answer): Promise<FakeService> {
     request.setEncoding("utf8");
     request.on("data", (chunk: string) => body += chunk);
     request.on("end", () => {
+      if (request.url === "/v1/events") return events(response);
       requests.push([request.method, request.url, body].join(" ").trim());
       answer(request, response, body);
     });

@@ -51,6 +51,25 @@ Deno.test("update() believes a service that answers, and no words about another 
   assertEquals([out.length, asked], [1, 6]);
 });
 
+Deno.test("update() hears the verdict on the connection that lives through the update, and asks nobody", async () => {
+  const begun = Promise.withResolvers<void>();
+  await using fake = await startFake((_, response) => {
+    json(response, 202, { id: "a1" });
+    begun.resolve();
+  }, async (response) => {
+    const say = (record: unknown): unknown =>
+      response.write(`event: update\ndata: ${JSON.stringify(record)}\n\n`);
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.flushHeaders();
+    await begun.promise;
+    say({ ...LOST, id: "another" });
+    say(sampleRecord({ outcome: null }));
+    say(sampleRecord());
+  });
+  const { out } = await printed(async () => assertEquals(await update(commandFor(fake.socket), {}), 0));
+  assertEquals([out.length, fake.requests.length], [1, 1]);
+});
+
 Deno.test("update() asks for what it is told", async () => {
   await using fake = await startFake((request, response) => {
     if (request.method === "POST") json(response, 202, { id: "a1" });
