@@ -62,6 +62,7 @@ export { flbs, registerFlb, registerHandler, unregisterFlb, unregisterHandler } 
 export { HandoverError, type HandoverErrorCode } from "./kho/errors.ts";
 export { OwnedFd, SysError, type Whence } from "./sys/mod.ts";
 export type { Live } from "./live/live.ts";
+export type { LiveConversations } from "./live/live_conversations.ts";
 export type { OpenOptions } from "./live/open.ts";
 export type { ServerAddress } from "./live/address.ts";
 export type { LiveFile, LiveFileOptions } from "./live/file.ts";
@@ -70,6 +71,17 @@ export type { StateOptions, StateValue } from "./live/states.ts";
 export type { HookListeners, QuiesceEvent, ResumeEvent } from "./live/hooks.ts";
 export type { CarryOptions, OverduePolicy, ServerHandle } from "./live/port.ts";
 export type { FetchHandler, RemoteAddress, ServeInfo } from "./live/http/fetch_bridge.ts";
+export type { WebSockets, WebSocketsOptions } from "./live/streams/web_sockets.ts";
+export type { WebSocketPeer } from "./live/streams/web_socket.ts";
+export type { WebSocketInit } from "./live/streams/handshakes.ts";
+export type {
+  WebSocketData,
+  WebSocketEvents,
+  WebSocketLike,
+  WebSocketPackage,
+  WebSocketSendOptions,
+} from "./live/streams/ws_package.ts";
+export type { MemberStateOptions } from "./live/streams/member_states.ts";
 export type { Direction, Session, SessionState } from "./luo/session.ts";
 export type { FileInfo, FileState } from "./luo/file_set.ts";
 export type { FailurePlace, LuoErrorCode } from "./luo/errors.ts";

@@ -12,6 +12,8 @@
 import { LuoError } from "../luo/errors.ts";
 import type { About, Taken } from "./http/connections.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { WebSockets, WebSocketsOptions } from "./streams/web_sockets.ts";
+import type { WebSocketPackage } from "./streams/ws_package.ts";
 import { takeover } from "./takeover.ts";
 
 /**
@@ -54,4 +56,25 @@ function checkName(life: Lifecycle, name: string): void {
   if (life.ports().some((port) => port.name === name)) {
     throw new LuoError("EEXIST", `Cannot use "${name}" for a channel: it is in use`);
   }
+}
+
+/**
+ * Opens a channel of WebSockets; see `Live.webSockets`.
+ *
+ * @param life the application
+ * @param name the name of the channel
+ * @param ws the application's copy of the package
+ * @param options of the channel
+ */
+export async function openWebSockets<State, Socket>(
+  life: Lifecycle,
+  name: string,
+  ws: WebSocketPackage,
+  options: WebSocketsOptions<State, Socket>,
+): Promise<WebSockets<State, Socket>> {
+  const { WebSocketChannel } = await import("./streams/web_sockets.ts");
+  const sockets = new WebSocketChannel<State, Socket>(name, ws, options);
+  if (takeover.check === null) life.addPort(sockets.channel(claimChannel(life, name)));
+  else checkChannel(life, name, (about) => sockets.check(about), options.version ?? 1);
+  return sockets;
 }

@@ -100,9 +100,12 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
   });
 }
 
+/** So many plain connections of a server have names of their own; more of them are one list. */
+const FEW = 16;
+
 /**
- * Gives all connections to the handover: those with something beside their descriptor by name, the others in one list for
- * each server.
+ * Gives all connections to the handover: those with something beside their descriptor by name, the others too as long as
+ * they are few, or else in one list for each server.
  *
  * @returns what crosses beside them
  */
@@ -118,12 +121,13 @@ function giveConnections(host: UpdateHost, undo: DisposableStack): ConnectionRec
     // All of them first: what fails for one must not leave the rest.
     undo.defer(() => taken.forEach(({ fd }) => fd[Symbol.dispose]()));
     const plain = taken.filter(({ about }) => about === null).map(({ fd }) => fd.fd);
-    if (plain.length > 0) give(`${server}#*`, "connections", listStreams(plain));
+    const many = plain.length > FEW;
+    if (many) give(`${server}#*`, "connections", listStreams(plain));
     for (const [index, { fd, about }] of taken.entries()) {
-      if (about === null) continue;
+      if (about === null && many) continue;
       const name = `${server}#${index + 1}`;
       give(name, "connection", OwnedFd.adopt(fd.release()));
-      records.push(connectionRecord(name, about));
+      if (about !== null) records.push(connectionRecord(name, about));
     }
   }
   return records;

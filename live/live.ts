@@ -22,7 +22,9 @@ import type { HookListeners } from "./hooks.ts";
 import { Conversations } from "./http/conversations.ts";
 import { type FetchHandler, requestListener } from "./http/fetch_bridge.ts";
 import { RawConnections } from "./http/raw_connections.ts";
+import { upgradeListener, UPGRADING } from "./http/upgrade_bridge.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { LiveConversations } from "./live_conversations.ts";
 import { type CarryOptions, Port, type ServerHandle } from "./port.ts";
 import { type SegmentOptions, SharedSegment } from "./segment.ts";
 import type { StateOptions } from "./states.ts";
@@ -30,12 +32,13 @@ import { take, takeListener } from "./take.ts";
 import { takeover } from "./takeover.ts";
 
 /** An application under live update. */
-export class Live {
+export class Live extends LiveConversations {
   readonly #life: Lifecycle;
   readonly #carried = new WeakSet<NetServer>();
 
   /** For `open()` only. */
   constructor(life: Lifecycle) {
+    super(life);
     this.#life = life;
   }
 
@@ -159,7 +162,9 @@ export class Live {
     handler: FetchHandler,
     options: CarryOptions = {},
   ): Promise<ServerHandle> {
-    return await this.server(name, createServer(requestListener(handler)), address, options);
+    const server = createServer(UPGRADING, requestListener(handler));
+    server.on("upgrade", upgradeListener(handler));
+    return await this.server(name, server, address, options);
   }
 
   /**

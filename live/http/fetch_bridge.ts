@@ -18,6 +18,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
+import { handedOver } from "./handed_on.ts";
 import { infoOf, type RemoteAddress, type ServeInfo } from "./serve_info.ts";
 import { webRequest } from "./web_request.ts";
 import { sendAtOnce, sendStream } from "./web_response.ts";
@@ -65,10 +66,16 @@ async function serve(
     const answer = handler(request, info);
     // An answer that is there at once is sent in this turn.
     const response = answer instanceof Response ? answer : await answer;
-    if (!sendAtOnce(res, response)) await sendStream(res, response);
+    if (!sendAtOnce(res, response)) await sendRest(res, response);
   } catch (error) {
     await recover(onError, error, res).catch((again) => giveUp(res, again));
   }
+}
+
+/** Sends a body that is not at hand, or lets somebody else give the answer. */
+function sendRest(res: ServerResponse, response: Response): Promise<void> | void {
+  const take = handedOver(response);
+  return take === undefined ? sendStream(res, response) : take(res, response);
 }
 
 /** Answers for a handler that has failed, as long as nothing is said yet. */
@@ -80,7 +87,7 @@ async function recover(
   if (res.headersSent || res.destroyed) return giveUp(res, error);
   try {
     const response = await onError(error);
-    if (!sendAtOnce(res, response)) await sendStream(res, response);
+    if (!sendAtOnce(res, response)) await sendRest(res, response);
   } catch (again) {
     if (res.headersSent || res.destroyed) throw again;
     sendAtOnce(res, internalError(again));
