@@ -44,6 +44,8 @@ export interface ControlTarget {
   check(request: CheckRequest): Promise<CheckReport>;
   /** Calls back at every phase of every update; returns what ends it. */
   watch(listener: (record: UpdateRecord) => void): () => void;
+  /** Goes on with an answer that tells of all updates, beyond the life of this build. Without it the answer ends with it. */
+  events?(response: ServerResponse): void;
 }
 
 /** Largest body of a request, in bytes. */
@@ -102,7 +104,10 @@ async function answer(
   if (path === "/v1/sessions") return send(response, 200, { sessions: target.sessions() });
   if (path === "/v1/history") return send(response, 200, { updates: target.history() });
   if (path === "/v1/segment") return sendBytes(response, await target.segment());
-  if (path === "/v1/events") return stream(response, target);
+  if (path === "/v1/events") {
+    if (target.events !== undefined) return target.events(response);
+    return stream(response, target);
+  }
   const id = path.match(/^\/v1\/history\/([0-9a-f]{1,64})$/)?.[1];
   if (id === undefined) throw new Refusal(404, "ENOENT", `Cannot find ${path}: see /v1/status`);
   const record = target.update(id);

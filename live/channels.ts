@@ -12,6 +12,7 @@
 import { LuoError } from "../luo/errors.ts";
 import type { About, Taken } from "./http/connections.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { EventFeed, EventStreamsOptions } from "./streams/event_streams.ts";
 import type { WebSockets, WebSocketsOptions } from "./streams/web_sockets.ts";
 import type { WebSocketPackage } from "./streams/ws_package.ts";
 import { takeover } from "./takeover.ts";
@@ -77,4 +78,23 @@ export async function openWebSockets<State, Socket>(
   if (takeover.check === null) life.addPort(sockets.channel(claimChannel(life, name)));
   else checkChannel(life, name, (about) => sockets.check(about), options.version ?? 1);
   return sockets;
+}
+
+/**
+ * Opens a channel of event streams; see `Live.eventStreams`.
+ *
+ * @param life the application
+ * @param name the name of the channel
+ * @param options of the channel
+ */
+export async function openEventStreams<State>(
+  life: Lifecycle,
+  name: string,
+  options: EventStreamsOptions<State>,
+): Promise<EventFeed<State>> {
+  const { EventStreams } = await import("./streams/event_streams.ts");
+  const streams = new EventStreams<State>(name, options);
+  if (takeover.check === null) life.addPort(streams.channel(claimChannel(life, name)));
+  else checkChannel(life, name, (about) => streams.check(about), streams.version);
+  return streams;
 }

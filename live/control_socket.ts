@@ -15,6 +15,9 @@ import type { Resources } from "./resources.ts";
 /** The reserved name of the control socket. */
 export const CONTROL_NAME = "@control";
 
+/** The name of the connections that listen to `/v1/events`. */
+export const EVENTS_NAME = "@events";
+
 /**
  * Opens the control socket, or takes it back.
  *

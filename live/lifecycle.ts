@@ -19,7 +19,6 @@ import type {
   UpgradeRequest,
 } from "../control/types.ts";
 import { END_EVENT } from "../kho/abi/journal.ts";
-import { type ConnectionRecord, CONNECTIONS_SUBTREE, decodeConnections } from "../kho/abi/connections.ts";
 import { LIVE_SUBTREE } from "../kho/abi/live.ts";
 import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
@@ -27,6 +26,7 @@ import type { Session } from "../luo/session.ts";
 import { getPid, monotonicNs } from "../sys/mod.ts";
 import { Commit } from "./commit.ts";
 import { History } from "./history.ts";
+import { readConnections } from "./handed_connections.ts";
 import { LIVE_SESSION, readNames, retrieveLive } from "./handed_session.ts";
 import { Hooks } from "./hooks.ts";
 import { OwnBuild } from "./own_build.ts";
@@ -279,6 +279,13 @@ export class Lifecycle implements UpdateHost {
     return this.device === null ? [] : reportSessions(this.device, this.resources);
   }
 
+  /** The last update, once it is in the history. */
+  async lastUpdate(): Promise<UpdateRecord | null> {
+    this.finishReady();
+    await this.#remembered;
+    return this.history.last();
+  }
+
   /** An update by its id, also the one under way. */
   update(id: string): UpdateRecord | undefined {
     return this.#loaded?.find(id) ?? this.history.find(id);
@@ -288,10 +295,4 @@ export class Lifecycle implements UpdateHost {
     this.#tapsOpen = true;
     for (const port of this.#ports) port.open();
   }
-}
-
-/** What crossed with connections beside their descriptors. */
-function readConnections(): ConnectionRecord[] {
-  const bytes = takeover.check?.connections ?? takeover.incoming?.subtree(CONNECTIONS_SUBTREE) ?? null;
-  return bytes === null ? [] : decodeConnections(bytes);
 }

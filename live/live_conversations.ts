@@ -10,8 +10,9 @@
  *
  * @module
  */
-import { openWebSockets } from "./channels.ts";
+import { openEventStreams, openWebSockets } from "./channels.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { EventFeed, EventStreamsOptions } from "./streams/event_streams.ts";
 import type { WebSockets, WebSocketsOptions } from "./streams/web_sockets.ts";
 import type { WebSocketLike, WebSocketPackage } from "./streams/ws_package.ts";
 
@@ -22,6 +23,21 @@ export class LiveConversations {
   /** For `open()` only. */
   constructor(life: Lifecycle) {
     this.#life = life;
+  }
+
+  /**
+   * Event streams (server-sent events) that live through updates, each with a state.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options what is done with each stream, and how its state is saved and loaded
+   * @throws {LuoError} `EEXIST`, `EINVAL`, `EOPNOTSUPP` for a state that this build does not read
+   * @throws whatever `open` and `load` throw
+   */
+  async eventStreams<State = undefined>(
+    name: string,
+    options: EventStreamsOptions<State> = {},
+  ): Promise<EventFeed<State>> {
+    return await openEventStreams(this.#life, name, options);
   }
 
   /**

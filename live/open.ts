@@ -15,7 +15,7 @@ import type { Taken } from "./http/connections.ts";
 import type { FileHandler } from "../luo/handler.ts";
 import { isSwitchedOff, orchestrator } from "../luo/process.ts";
 import type { OwnedFd } from "../sys/mod.ts";
-import { CONTROL_NAME, openControlSocket, removeAtExit } from "./control_socket.ts";
+import { CONTROL_NAME, EVENTS_NAME, openControlSocket, removeAtExit } from "./control_socket.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Live } from "./live.ts";
 import { onUpdateSignal } from "./signals.ts";
@@ -81,6 +81,7 @@ export async function open(options: OpenOptions = {}): Promise<Live> {
     updateOnSignal(life, options.hup ?? takeover.self.spec?.hup ?? false);
   } else if (socket !== undefined) {
     takeover.check.take(life.resources, CONTROL_NAME, "control")[Symbol.dispose]();
+    takeover.check.channel(EVENTS_NAME);
   }
   undo.move();
   opened = true;
@@ -90,14 +91,24 @@ export async function open(options: OpenOptions = {}): Promise<Live> {
 function startControl(life: Lifecycle, path: string): void {
   const listener = openControlSocket(path, life.resources);
   const handed = life.resources.claimConnections(CONTROL_NAME);
+  const listeners = life.resources.claimConnections(EVENTS_NAME);
   removeAtExit(path, () => takeover.probation?.armed ?? false);
   const patience = takeover.incoming === null ? 0 : CONTROL_PATIENCE_MS;
-  life.control.schedule(patience, () => loadControl(life, listener, handed));
+  life.control.schedule(patience, () => loadControl(life, listener, handed, listeners));
 }
 
-async function loadControl(life: Lifecycle, listener: OwnedFd, handed: Taken[]): Promise<void> {
-  const { createControlPort } = await import("./control.ts");
+async function loadControl(
+  life: Lifecycle,
+  listener: OwnedFd,
+  handed: Taken[],
+  listeners: Taken[],
+): Promise<void> {
+  const [{ createControlPort }, { UpdateFeed }] = await Promise.all([
+    import("./control.ts"),
+    import("./update_feed.ts"),
+  ]);
   if (takeover.incoming === null) await rememberLastWords(life);
+  const feed = new UpdateFeed(life, listeners);
   const port = createControlPort(listener, {
     status: () => life.status(),
     sessions: () => life.sessions(),
@@ -107,6 +118,7 @@ async function loadControl(life: Lifecycle, listener: OwnedFd, handed: Taken[]):
     upgrade: async (request) => (await life.upgrade(request)).id,
     check: async (request) => (await import("./checks.ts")).checkRequest(life, request),
     watch: (listener) => life.watch(listener),
+    events: (response) => feed.attach(response),
   }, handed);
   port.listen();
   life.addPort(port);

@@ -22,6 +22,11 @@ import { handleOf, type StreamHandle } from "./runtime.ts";
 /** How often connections that owe are looked at again, for a change that nobody announces (ms). */
 const LOOK_AGAIN_MS = 10;
 
+/** Connections of which the server has not heard. */
+interface Outside {
+  takeWaiting(most: number): Taken[];
+}
+
 /** A server's connections, with the rules that do not depend on what they speak. */
 export class ConnectionSet<C extends Watched> {
   readonly #all = new Map<Socket, C>();
@@ -39,6 +44,11 @@ export class ConnectionSet<C extends Watched> {
   /** True between {@linkcode ConnectionSet.pause} and {@linkcode ConnectionSet.resume}. */
   get paused(): boolean {
     return this.#pausedNs !== null;
+  }
+
+  /** All of them, in the order in which they came. */
+  [Symbol.iterator](): IterableIterator<C> {
+    return this.#all.values();
   }
 
   /** How many owe something. All are looked at: an application may write at any time. */
@@ -151,10 +161,11 @@ export class ConnectionSet<C extends Watched> {
    * See `Connections.takeDescriptors`.
    *
    * @param most how many at most
+   * @param outside those whom the server has not heard of yet, and who cross behind the others
    * @returns one descriptor per connection that is clean, in the order in which they came
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
-  takeDescriptors(most = Infinity): Taken[] {
+  takeDescriptors(most = Infinity, outside: Outside | null = null): Taken[] {
     using owned = new DisposableStack();
     const taken: Taken[] = [];
     owned.defer(() => taken.forEach(({ fd }) => fd[Symbol.dispose]()));
@@ -165,6 +176,7 @@ export class ConnectionSet<C extends Watched> {
       if (handle === null) continue;
       taken.push({ fd: duplicateOf(handle), about: connection.about?.() ?? null });
     }
+    if (outside !== null) taken.push(...outside.takeWaiting(most - taken.length));
     owned.move();
     return taken;
   }

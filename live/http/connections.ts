@@ -18,6 +18,7 @@ import { Socket } from "node:net";
 
 import type { ConnectionRecord } from "../../kho/abi/connections.ts";
 import type { OwnedFd } from "../../sys/owned_fd.ts";
+import type { Leavers } from "./uncarried.ts";
 
 /** What crosses with a connection beside its descriptor. */
 export interface About {
@@ -47,6 +48,8 @@ export interface Connections {
   readonly size: number;
   /** How many could not cross an exec now without a loss. */
   readonly owing: number;
+  /** Those that do not cross as they are; null or absent where all do. */
+  readonly uncarried?: Leavers | null;
   /** Keeps still: nothing new is read from any connection, present or to come, beyond what it has begun. */
   pause(): void;
   /** Goes on as if there had been no pause. */

@@ -20,8 +20,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-import type { About, Phase, Watched } from "./connections.ts";
+import type { About, Phase } from "./connections.ts";
 import { HeadKeeper, isInHead } from "./head_keeper.ts";
+import type { Leave, Leaver } from "./parting.ts";
 import {
   answerOf,
   handleOf,
@@ -32,6 +33,7 @@ import {
 } from "./runtime.ts";
 import { Tap } from "./tap.ts";
 import { isTakenOver } from "./taken_over.ts";
+import type { Uncarried } from "./uncarried.ts";
 
 /** What a conversation needs to know of those it belongs to. */
 export interface Circle {
@@ -39,6 +41,8 @@ export interface Circle {
   readonly paused: boolean;
   /** After how many milliseconds the server ends a connection that is silent within a request; 0 for never. */
   readonly timeout: number;
+  /** Those that do not cross as they are; null where all do. */
+  readonly uncarried: Uncarried<Conversation> | null;
   /** Is this the request that asked for the update? Then nobody waits for its answer. */
   isExcused(request: IncomingMessage): boolean;
   /** Something may have changed during the pause. */
@@ -50,7 +54,7 @@ const wrapped = new WeakSet<RequestParser>();
 const conversations = new WeakMap<Socket, Conversation>();
 
 /** A connection that speaks HTTP/1. */
-export class Conversation implements Watched {
+export class Conversation implements Leaver {
   /** Its socket. */
   readonly socket: Socket;
   readonly #circle: Circle;
@@ -63,6 +67,12 @@ export class Conversation implements Watched {
   #heard = false;
   /** Idle since its adoption, with a timer that ends it. */
   #resting = false;
+  /** How many requests have begun since there was none; only where connections may have to leave. */
+  #open = 0;
+  /** The answer that was under way when this was asked to leave last. */
+  #seen: ServerResponse | null = null;
+  /** The answer that says it is the last one. */
+  #last: ServerResponse | null = null;
   /** The response at whose end this is reviewed. */
   #awaited: ServerResponse | null = null;
 
@@ -99,9 +109,10 @@ export class Conversation implements Watched {
     const answer = answerOf(socket);
     // Requests that are pipelined behind an excused one cannot be answered before it, so they are not waited for either.
     if (answer !== null) return this.#circle.isExcused(answer.req) ? "excused" : "owing";
-    const between = this.#isParsed() && (!this.#begun || this.#head() !== null);
+    const { uncarried } = this.#circle;
+    const between = this.#isParsed() && (!this.#begun || (!uncarried?.drains(socket) && this.#head() !== null));
     const empty = socket.writableLength === 0 && socket.readableLength === 0;
-    return between && empty && !socket.writableEnded ? "clean" : "owing";
+    return between && empty && !socket.writableEnded && !uncarried?.blocks(socket) ? "clean" : "owing";
   }
 
   /**
@@ -110,7 +121,7 @@ export class Conversation implements Watched {
    * An upgraded connection is left alone: it may need to read in order to come to its end.
    */
   hold(): void {
-    if (isTakenOver(this.socket)) return;
+    if (isTakenOver(this.socket) || this.#circle.uncarried?.blocks(this.socket)) return;
     const clean = this.phase() !== "owing";
     if ((this.#begun && !clean) || !this.#isParsed()) this.#tap?.open();
     else if (this.#heard || clean) this.#tap?.close();
@@ -128,6 +139,55 @@ export class Conversation implements Watched {
   release(): void {
     this.#heard = false;
     if (!isTakenOver(this.socket)) this.#tap?.open();
+  }
+
+  /** Was the other end told that no answer follows? */
+  get bowed(): boolean {
+    return this.#last?.headersSent ?? false;
+  }
+
+  /**
+   * Says with the next head of an answer that it is the last one.
+   *
+   * @returns what is owed
+   */
+  bow(): Leave {
+    const { socket } = this;
+    const answer = answerOf(socket);
+    if (answer !== null) {
+      if (this.#seen !== null && answer !== this.#seen) this.#open--;
+      this.#seen = answer;
+      // Behind this one others wait, and the last of them is to say it.
+      if (this.#open <= 1) this.tellLast(answer);
+      return "owes";
+    }
+    this.#seen = null;
+    if (!this.#isParsed()) return "unclear";
+    return this.#begun || socket.writableLength > 0 ? "owes" : "idle";
+  }
+
+  /**
+   * Says with an answer that it is the last one, unless its head is made already or says so anyway.
+   *
+   * @param answer the answer to the last request that has come
+   */
+  tellLast(answer: ServerResponse): void {
+    if (answer.headersSent || !answer.shouldKeepAlive) return;
+    this.#untell();
+    answer.shouldKeepAlive = false;
+    this.#last = answer;
+  }
+
+  /** Is not asked to leave any more. */
+  stay(): void {
+    this.#untell();
+    this.#seen = null;
+  }
+
+  /** Reads nothing more. */
+  deafen(): void {
+    this.#tap?.close();
+    this.socket.pause();
   }
 
   /** The beginning of a request, if it is in the middle of one. */
@@ -186,8 +246,14 @@ export class Conversation implements Watched {
     if (!wanted) incoming.resume();
   }
 
+  #untell(): void {
+    if (this.#last !== null && !this.#last.headersSent) this.#last.shouldKeepAlive = true;
+    this.#last = null;
+  }
+
   #begin(): void {
     this.#begun = true;
+    if (this.#circle.uncarried !== null) this.#open = answerOf(this.socket) === null ? 1 : this.#open + 1;
     this.#keeper?.began();
     if (this.#resting) {
       this.#resting = false;

@@ -13,25 +13,34 @@
  * 3. The server's time limits would end a connection that is silent because nobody reads it: they do not run meanwhile.
  *
  * A connection keeps alive only while the server is listening (a rule of the runtime), so listen before the first answer
- * on an adopted connection. Not carried: TLS, HTTP/2, and connections that were there before the server was watched.
+ * on an adopted connection. Not carried: connections that were there before the server was watched, and those over TLS, which
+ * are ended politely or refuse the update (`uncarried.ts`).
  *
  * @module
  */
 
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { clearImmediate, setImmediate } from "node:timers";
 
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { ConnectionSet } from "./connection_set.ts";
 import { type About, type Connections, streamOf, type Taken } from "./connections.ts";
 import { Conversation } from "./conversation.ts";
+import { isSecure, type PolicyChoice } from "./policy.ts";
 import { forgetStart, runtimeFault } from "./runtime.ts";
+import { Uncarried } from "./uncarried.ts";
+
+/** Who hears of a request, and of no request that another one of them hears of. */
+const REQUEST_EVENTS = ["request", "checkContinue", "checkExpectation"] as const;
 
 /** Watches the connections of one HTTP server. */
 export class Conversations implements Connections {
   readonly #server: Server;
   readonly #set = new ConnectionSet<Conversation>();
   readonly #excluded = new WeakSet<IncomingMessage>();
+  /** Those that do not cross as they are; null where all do. */
+  readonly uncarried: Uncarried<Conversation> | null;
   /** The server's own limits, while they do not run. */
   #limits: { headersTimeout: number; requestTimeout: number } | null = null;
   #restoring: ReturnType<typeof setImmediate> | null = null;
@@ -40,14 +49,18 @@ export class Conversations implements Connections {
    * Watches all connections that the server gets from now on.
    *
    * @param server a server that is not listening yet
+   * @param choice what an update does with them; checked
    * @throws {TypeError} if this runtime does not let a connection be watched
    */
-  constructor(server: Server) {
+  constructor(server: Server, choice: PolicyChoice = "carry") {
     const fault = runtimeFault();
     if (fault !== null) throw new TypeError(`Cannot watch the connections of a server: ${fault}`);
     this.#server = server;
     const set = this.#set;
+    const uncarried = choice === "carry" ? null : new Uncarried(server, choice, () => set);
+    this.uncarried = uncarried;
     const circle = {
+      uncarried,
       get paused(): boolean {
         return set.paused;
       },
@@ -57,12 +70,14 @@ export class Conversations implements Connections {
       isExcused: (request: IncomingMessage): boolean => this.#excluded.has(request),
       review: (conversation: Conversation): void => set.review(conversation),
     };
-    server.on("connection", (socket) => set.add(new Conversation(socket, circle)));
+    const event = isSecure(server) ? "secureConnection" : "connection";
+    server.on(event, (socket: Socket) => set.add(new Conversation(socket, circle)));
+    if (uncarried !== null) this.#tellLast(uncarried);
   }
 
   /** How many connections there are. */
   get size(): number {
-    return this.#set.size;
+    return this.#set.size + (this.uncarried?.waiting ?? 0);
   }
 
   /** How many of them owe an answer, or have one on the way, or have begun a request. */
@@ -72,6 +87,7 @@ export class Conversations implements Connections {
 
   /** Stops the intake: of clean connections now, of new ones at once, of the others when their answer is finished. */
   pause(): void {
+    this.uncarried?.begin();
     this.#suspendLimits();
     this.#set.pause();
   }
@@ -79,6 +95,7 @@ export class Conversations implements Connections {
   /** Reads again. What has arrived meanwhile is answered as if it had just come. */
   resume(): void {
     this.#set.resume();
+    this.uncarried?.end();
     this.#restoreLimits();
   }
 
@@ -118,7 +135,7 @@ export class Conversations implements Connections {
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
   takeDescriptors(most?: number): Taken[] {
-    return this.#set.takeDescriptors(most);
+    return this.#set.takeDescriptors(most, this.uncarried);
   }
 
   /**
@@ -131,7 +148,7 @@ export class Conversations implements Connections {
    */
   adopt(fd: OwnedFd, about: About | null = null): void {
     // The server decides itself what a client means that has finished writing, as for a connection it has accepted.
-    const socket = streamOf(fd, true);
+    const socket = streamOf(fd, !isSecure(this.#server));
     this.#server.emit("connection", socket);
     const conversation = this.#set.get(socket);
     if (conversation === undefined || socket.destroyed) return;
@@ -161,6 +178,19 @@ export class Conversations implements Connections {
     if (timeout > 0 || keepAliveTimeout === 0) return 0;
     // The runtime adds this second to what it tells the client.
     return Math.max(keepAliveTimeout + 1000, this.#limits?.headersTimeout ?? headersTimeout);
+  }
+
+  /** An answer to a connection that leaves says so: before the application makes its head. */
+  #tellLast(uncarried: Uncarried<Conversation>): void {
+    const server = this.#server;
+    const told = (request: IncomingMessage, response: ServerResponse): void => {
+      const conversation = uncarried.isParting ? this.#set.get(request.socket) : undefined;
+      if (conversation !== undefined && uncarried.blocks(request.socket)) conversation.tellLast(response);
+    };
+    for (const event of REQUEST_EVENTS) {
+      // A listener of the other two would take the request away from the first.
+      if (event === "request" || server.listenerCount(event) > 0) server.prependListener(event, told);
+    }
   }
 
   #suspendLimits(): void {

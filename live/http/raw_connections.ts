@@ -6,6 +6,8 @@
  * Happy path: as in `connections.ts`. A pause shuts every connection at once; the application takes what it has got and
  * writes what it has to write, and then the connection is clean.
  *
+ * Not carried: TLS. Such connections are ended politely, or refuse the update (`uncarried.ts`).
+ *
  * Unhappy paths:
  * 1. The application does not read, or the other end does not: the connection owes until one of them goes on.
  * 2. The application keeps half a message of its protocol in a variable: it has to save that itself (`quiesce` event).
@@ -17,28 +19,37 @@ import type { Server, Socket } from "node:net";
 
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { ConnectionSet } from "./connection_set.ts";
-import { type Connections, type Phase, streamOf, type Taken, type Watched } from "./connections.ts";
+import { type Connections, type Phase, streamOf, type Taken } from "./connections.ts";
+import type { Leave, Leaver } from "./parting.ts";
+import { isSecure, type PolicyChoice } from "./policy.ts";
 import { handleOf } from "./runtime.ts";
 import { Tap } from "./tap.ts";
+import { Uncarried } from "./uncarried.ts";
 
 /** Watches the connections of one server that does not speak HTTP. */
 export class RawConnections implements Connections {
   readonly #server: Server;
   readonly #set = new ConnectionSet<RawConnection>();
+  /** Those that do not cross as they are; null where all do. */
+  readonly uncarried: Uncarried<RawConnection> | null;
 
   /**
    * Watches all connections that the server gets from now on.
    *
    * @param server a server that is not listening yet
+   * @param choice what an update does with them; checked
    */
-  constructor(server: Server) {
+  constructor(server: Server, choice: PolicyChoice = "carry") {
     this.#server = server;
-    server.on("connection", (socket) => this.#set.add(new RawConnection(socket)));
+    const uncarried = choice === "carry" ? null : new Uncarried(server, choice, () => this.#set);
+    this.uncarried = uncarried;
+    const event = isSecure(server) ? "secureConnection" : "connection";
+    server.on(event, (socket: Socket) => this.#set.add(new RawConnection(socket, uncarried)));
   }
 
   /** How many connections there are. */
   get size(): number {
-    return this.#set.size;
+    return this.#set.size + (this.uncarried?.waiting ?? 0);
   }
 
   /** How many of them have bytes in user space. */
@@ -48,12 +59,14 @@ export class RawConnections implements Connections {
 
   /** Reads nothing more from any connection. */
   pause(): void {
+    this.uncarried?.begin();
     this.#set.pause();
   }
 
   /** Reads again, where the application wants to. */
   resume(): void {
     this.#set.resume();
+    this.uncarried?.end();
   }
 
   /**
@@ -92,7 +105,7 @@ export class RawConnections implements Connections {
    * @throws {SysError} EMFILE at the limit of open files; then none is taken
    */
   takeDescriptors(most?: number): Taken[] {
-    return this.#set.takeDescriptors(most);
+    return this.#set.takeDescriptors(most, this.uncarried);
   }
 
   /**
@@ -108,12 +121,17 @@ export class RawConnections implements Connections {
 }
 
 /** A connection of which only its buffers are known. */
-class RawConnection implements Watched {
+class RawConnection implements Leaver {
   readonly socket: Socket;
+  readonly bowed = false;
   readonly #tap: Tap | null;
+  readonly #uncarried: Uncarried<RawConnection> | null;
+  /** How many bytes had gone in and out when it was asked to leave last. */
+  #moved = -1;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, uncarried: Uncarried<RawConnection> | null) {
     this.socket = socket;
+    this.#uncarried = uncarried;
     const handle = handleOf(socket);
     this.#tap = handle === null ? null : new Tap(socket, handle);
   }
@@ -122,14 +140,33 @@ class RawConnection implements Watched {
     const { socket } = this;
     if (socket.destroyed) return "gone";
     const ending = socket.writableEnded && !socket.writableFinished;
-    return ending || socket.writableLength > 0 || socket.readableLength > 0 ? "owing" : "clean";
+    const owing = ending || socket.writableLength > 0 || socket.readableLength > 0;
+    return owing || this.#uncarried?.blocks(socket) ? "owing" : "clean";
   }
 
   hold(): void {
-    this.#tap?.close();
+    if (!this.#uncarried?.blocks(this.socket)) this.#tap?.close();
   }
 
   release(): void {
     this.#tap?.open();
+  }
+
+  /** What was read is still to be dealt with; of what was dealt with, nobody knows whether an answer follows. */
+  bow(): Leave {
+    const { bytesRead, bytesWritten, readableLength, writableLength } = this.socket;
+    const moved = bytesRead + bytesWritten;
+    const still = moved === this.#moved && writableLength === 0;
+    this.#moved = moved;
+    return readableLength > 0 ? "owes" : still ? "idle" : "unclear";
+  }
+
+  stay(): void {
+    this.#moved = -1;
+  }
+
+  deafen(): void {
+    this.#tap?.close();
+    this.socket.pause();
   }
 }

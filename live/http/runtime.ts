@@ -68,6 +68,7 @@ const READ_BUFFER_BYTES = 16 * 1024;
 /** A socket as `node:http` sees it. */
 interface InnerSocket {
   _handle?: Partial<StreamHandle> | null;
+  _parent?: Socket | null;
   parser?: Partial<RequestParser> | null;
   _httpMessage?: ServerResponse | null;
 }
@@ -82,6 +83,16 @@ export function handleOf(socket: Socket): StreamHandle | null {
   const handle = (socket as unknown as InnerSocket)._handle;
   if (typeof handle?.readStart !== "function" || typeof handle.readStop !== "function") return null;
   return typeof handle.fdForIpc === "function" ? handle as StreamHandle : null;
+}
+
+/**
+ * The socket underneath one that speaks TLS.
+ *
+ * @param socket any socket
+ * @returns the socket that has the descriptor: this one itself where nothing is underneath
+ */
+export function bottomOf(socket: Socket): Socket {
+  return (socket as unknown as InnerSocket)._parent ?? socket;
 }
 
 /**

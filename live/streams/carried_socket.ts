@@ -23,6 +23,7 @@ import { type About, streamOf } from "../http/connections.ts";
 import { duplicateOf } from "../http/connection_set.ts";
 import { handleOf } from "../http/runtime.ts";
 import { Tap } from "../http/tap.ts";
+import { untap } from "../http/untap.ts";
 import { joinBytes } from "./bytes.ts";
 import { HIGH_WATER_BYTES, Outlet } from "./outlet.ts";
 import { SocketLook } from "./socket_look.ts";
@@ -95,6 +96,8 @@ export class CarriedSocket extends SocketLook {
       throw new TypeError("Cannot carry a connection: it is closed, or none of the kernel's");
     }
     const outlet = new Outlet(socket, duplicateOf(handle));
+    // In an update, a server that gives the connection up may have closed its tap.
+    untap(handle);
     const carried = new CarriedSocket(socket, outlet, new Tap(socket, handle), options);
     socket.resume();
     return carried;

@@ -2,6 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 
+import { handleOf } from "../http/runtime.ts";
+import { Tap } from "../http/tap.ts";
 import { joinBytes } from "./bytes.ts";
 import { CarriedSocket, type CarriedSocketOptions } from "./carried_socket.ts";
 import { connect, firstWrong, pattern, random, turn, waitFor } from "./helpers_test.ts";
@@ -107,6 +109,22 @@ Deno.test("a held socket reads nothing: what arrives waits in the kernel", async
   socket.release();
   await waitFor(() => read === "abc", { what: "the data" });
   assertEquals(await pair.peer.readBytes(3), new TextEncoder().encode("def"));
+  socket.destroy();
+});
+
+Deno.test("a connection whose server had closed its tap reads again", async () => {
+  await using pair = await connect();
+  new Tap(pair.socket, handleOf(pair.socket)!).close();
+  const socket = CarriedSocket.over(pair.socket);
+  const data = once(socket, "data");
+  pair.peer.write("hello");
+  assertEquals(String((await data)[0]), "hello");
+  socket.hold();
+  pair.peer.write("later");
+  for (let count = 0; count < 5; count++) await turn();
+  const later = once(socket, "data");
+  socket.release();
+  assertEquals(String((await later)[0]), "later");
   socket.destroy();
 });
 

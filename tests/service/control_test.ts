@@ -37,7 +37,7 @@ Deno.test("the control API refuses what it does not know, in JSON, and the servi
   await held.holds("v1", 0);
 });
 
-Deno.test("who listens to the events hears every phase and does not hold up the update", async () => {
+Deno.test("who listens to the events hears every phase and the verdict, on one connection, update after update", async () => {
   await using all = builds();
   await using held = await startHeld(await all.write("first"), freePort());
   await using stack = new AsyncDisposableStack();
@@ -45,10 +45,18 @@ Deno.test("who listens to the events hears every phase and does not hold up the 
   stack.defer(() => events.close());
   await events.write(new TextEncoder().encode("GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n"));
   await readUntil(events, ": heirloom");
-  const seen = readUntil(events, '"jumping"').catch((error: Error) => error.message);
-  await held.commits(await all.write("second", { label: "v2" }), "v2");
-  const text = await seen;
-  for (const phase of ["requested", "loading", "quiescing"]) assertMatch(text, new RegExp(phase));
+  for (const [label, outcome] of [["v2", "committed"], ["bad", "refused"], ["v3", "committed"]] as const) {
+    const seen = readUntil(events, `"outcome":"${outcome}"`);
+    if (outcome === "committed") await held.commits(await all.write(label, { label }), label);
+    else await held.app.upgrade({ build: await all.write(label, { label, use: "throw new Error('bad');" }) });
+    const text = await seen;
+    for (const phase of ["requested", "loading"]) assertMatch(text, new RegExp(phase));
+  }
+  assertEquals((await held.app.history()).map(({ outcome }) => outcome), [
+    "committed",
+    "refused",
+    "committed",
+  ]);
 });
 
 Deno.test("a service that does not answer is exit 4", async () => {
