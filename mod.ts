@@ -84,6 +84,12 @@ export type {
   WebSocketPackage,
   WebSocketSendOptions,
 } from "./live/streams/ws_package.ts";
+export type { ListenOptions, RawServer } from "./live/streams/listen.ts";
+export type { RawConnection, RawSocket } from "./live/streams/raw_member.ts";
+export type { DatagramOptions } from "./live/streams/datagram.ts";
+export type { DatagramAddress } from "./live/streams/datagram_address.ts";
+export type { DatagramHandlers, DatagramSocket } from "./live/streams/datagram_socket.ts";
+export type { ConnectionPolicy, PolicyChoice } from "./live/http/policy.ts";
 export type { MemberStateOptions } from "./live/streams/member_states.ts";
 export type { Direction, Session, SessionState } from "./luo/session.ts";
 export type { FileInfo, FileState } from "./luo/file_set.ts";

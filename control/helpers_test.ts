@@ -32,6 +32,7 @@ export function sampleRecord(changes: Partial<UpdateRecord> = {}): UpdateRecord 
     files: 1,
     fds: 2,
     segment_bytes: 300,
+    closed: 0,
     dropped: [],
     warnings: [],
     ...changes,

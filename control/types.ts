@@ -68,6 +68,8 @@ export interface UpdateRecord {
   fds: number;
   /** Size of the segment. */
   segment_bytes: number;
+  /** Connections that were ended for the update: politely, as their server says, or cut off because they were late. */
+  closed: number;
   /** Names that the new build did not claim. */
   dropped: string[];
   /** What an operator should know although it did not keep the update from happening. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { HandlerRegistry } from "../luo/handler.ts";
+import { datagramHandler } from "./datagram.ts";
 import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
@@ -21,6 +22,7 @@ export type {
   OutgoingHandover,
 } from "../luo/handler.ts";
 export { OwnedFd } from "../sys/owned_fd.ts";
+export { datagramHandler } from "./datagram.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
@@ -35,7 +37,16 @@ export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
  */
 export function registerBuiltins(registry: HandlerRegistry): void {
   // Order decides: a list of connections is a memfd, a memfd is a regular file too, a listening socket is a socket too.
-  for (const handler of [streamsHandler, memfdHandler, fileHandler, listenerHandler, streamHandler]) {
+  for (
+    const handler of [
+      streamsHandler,
+      memfdHandler,
+      fileHandler,
+      listenerHandler,
+      streamHandler,
+      datagramHandler,
+    ]
+  ) {
     registry.register(handler);
   }
 }

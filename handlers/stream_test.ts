@@ -37,7 +37,12 @@ Deno.test("streamHandler takes connected streams, and no other kind of socket", 
   for (const socket of [one, two, datagram, datagrams, packet, packets]) stack.use(socket);
   using udp = createSocket("inet", "datagram");
   using listener = openListener({ family: "inet", host: "127.0.0.1", port: 0 });
-  assertEquals([one, datagram, packet, udp].map(takerOf), ["stream-v1", null, null, null]);
+  assertEquals([one, datagram, packet, udp].map(takerOf), [
+    "stream-v1",
+    "datagram-v1",
+    null,
+    "datagram-v1",
+  ]);
   assertEquals(streamHandler.canPreserve({ fd: listener.fd }), false);
 });
 

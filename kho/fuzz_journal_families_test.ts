@@ -50,6 +50,7 @@ const FACTS: RecordFacts = {
   files: 0,
   fds: 0,
   segment_bytes: 0,
+  closed: 0,
   dropped: [],
   warnings: [],
 };

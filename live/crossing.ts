@@ -100,18 +100,17 @@ export function cross(host: UpdateHost, update: Update, between: Crossing): neve
   });
 }
 
-/** So many plain connections of a server have names of their own; more of them are one list. */
+/** So many connections of a server have names of their own; more of them are one list. */
 const FEW = 16;
 
 /**
- * Gives all connections to the handover: those with something beside their descriptor by name, the others too as long as
- * they are few, or else in one list for each server.
+ * Gives all connections to the handover: by name as long as they are few, or else in one list for each server.
  *
  * @returns what crosses beside them
  */
 function giveConnections(host: UpdateHost, undo: DisposableStack): ConnectionRecord[] {
   const { resources } = host;
-  const records: ConnectionRecord[] = [];
+  const records: ConnectionRecord[] = [...resources.kept.connections];
   const give = (name: string, kind: "connection" | "connections", fd: OwnedFd): void => {
     resources.give(name, kind, fd);
     undo.defer(() => resources.drop(name));
@@ -120,13 +119,11 @@ function giveConnections(host: UpdateHost, undo: DisposableStack): ConnectionRec
     const taken = connections.takeDescriptors();
     // All of them first: what fails for one must not leave the rest.
     undo.defer(() => taken.forEach(({ fd }) => fd[Symbol.dispose]()));
-    const plain = taken.filter(({ about }) => about === null).map(({ fd }) => fd.fd);
-    const many = plain.length > FEW;
-    if (many) give(`${server}#*`, "connections", listStreams(plain));
+    const many = taken.length > FEW;
+    if (many) give(`${server}#*`, "connections", listStreams(taken.map(({ fd }) => fd.fd)));
     for (const [index, { fd, about }] of taken.entries()) {
-      if (about === null && many) continue;
       const name = `${server}#${index + 1}`;
-      give(name, "connection", OwnedFd.adopt(fd.release()));
+      if (!many) give(name, "connection", OwnedFd.adopt(fd.release()));
       if (about !== null) records.push(connectionRecord(name, about));
     }
   }
@@ -153,6 +150,7 @@ function describe(host: UpdateHost, update: Update, between: Crossing): PendingU
     guardian: update.guarding?.pid ?? null,
     lastWords: update.lastWords?.path ?? null,
     warnings: update.warnings,
+    closed: update.closed,
   };
 }
 

@@ -17,6 +17,7 @@ const PENDING: PendingUpdate = {
   guardian: null,
   lastWords: null,
   warnings: [],
+  closed: 0,
 };
 
 function record(id: string): UpdateRecord {
@@ -35,6 +36,7 @@ function record(id: string): UpdateRecord {
     files: 0,
     fds: 0,
     segment_bytes: 0,
+    closed: 0,
     dropped: ["x"],
     warnings: [],
   };

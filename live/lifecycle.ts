@@ -24,6 +24,7 @@ import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
 import type { Session } from "../luo/session.ts";
 import { getPid, monotonicNs } from "../sys/mod.ts";
+import { Carriers } from "./carriers.ts";
 import { Commit } from "./commit.ts";
 import { History } from "./history.ts";
 import { readConnections } from "./handed_connections.ts";
@@ -61,14 +62,13 @@ export class Lifecycle implements UpdateHost {
   readonly count: bigint = takeover.incoming?.record.metadata.count ?? 0n;
   readonly #incoming: Session | null;
   readonly #outgoing: Session | null;
-  readonly #ports: Carrier[] = [];
+  readonly #carriers = new Carriers();
   readonly #segments: SharedSegment[] = [];
   #state: ServiceState = takeover.incoming === null ? "starting" : "probation";
   /** Puts the server behind the control socket: at once on a cold start, else when the application is ready. */
   readonly control: Starter = new Starter();
   readonly #preparation = new Starter();
   #unfinished: (() => void) | undefined;
-  #tapsOpen = false;
   #remembered: Promise<void> | undefined;
   #committing: Promise<void> | null = null;
   #updater: Promise<Updater> | undefined;
@@ -110,7 +110,7 @@ export class Lifecycle implements UpdateHost {
   }
 
   ports(): readonly Carrier[] {
-    return this.#ports;
+    return this.#carriers.all;
   }
 
   outgoing(): Session {
@@ -120,15 +120,18 @@ export class Lifecycle implements UpdateHost {
 
   /** Adds a server; its tap opens when the application is ready. */
   addPort(port: Carrier): void {
-    this.#ports.push(port);
-    // Before the commit as well: with a time for it, what comes late must not wait until then.
-    if (this.#tapsOpen) port.open();
+    this.#carriers.add(port);
   }
 
   /** Adds a segment; it grows to what was asked for when the application is ready. */
   addSegment(segment: SharedSegment): void {
     this.#segments.push(segment);
     if (this.isReady) segment.settle();
+  }
+
+  /** Forgets a server that was given up. */
+  removePort(port: Carrier): void {
+    this.#carriers.remove(port);
   }
 
   /** Forgets a segment that was dropped. */
@@ -148,7 +151,7 @@ export class Lifecycle implements UpdateHost {
     if (this.#committing !== null) return await this.#committing;
     const { incoming, pending } = takeover;
     if (incoming === null || this.device === null) {
-      this.#openTaps();
+      this.#carriers.open();
       return this.#serve(null);
     }
     const { device, resources, states } = this;
@@ -158,7 +161,7 @@ export class Lifecycle implements UpdateHost {
     const healthyMs = incoming.role === "update" ? pending?.commitAfterMs ?? 0 : 0;
     if (healthyMs === 0) commit.run();
     else commit.check();
-    this.#openTaps();
+    this.#carriers.open();
     incoming.journal?.append(END_EVENT);
     if (healthyMs === 0) return this.#serve(commit);
     this.#committing = new Promise((resolve) => setTimeout(resolve, healthyMs)).then(() => {
@@ -247,7 +250,7 @@ export class Lifecycle implements UpdateHost {
   close(): void {
     this.finishReady();
     this.#state = "stopping";
-    for (const port of this.#ports) port.close();
+    this.#carriers.close();
     for (const segment of [...this.#segments]) segment.drop();
     this.#outgoing?.[Symbol.dispose]();
     this.#incoming?.[Symbol.dispose]();
@@ -289,10 +292,5 @@ export class Lifecycle implements UpdateHost {
   /** An update by its id, also the one under way. */
   update(id: string): UpdateRecord | undefined {
     return this.#loaded?.find(id) ?? this.history.find(id);
-  }
-
-  #openTaps(): void {
-    this.#tapsOpen = true;
-    for (const port of this.#ports) port.open();
   }
 }

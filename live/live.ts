@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { createServer, Server as HttpServer } from "node:http";
+import { createServer } from "node:http";
 import type { Server as NetServer } from "node:net";
 
 import type { StatusReport, UpdateRecord, UpgradeRequest } from "../control/types.ts";
@@ -19,9 +19,8 @@ import { createMemfd, type OwnedFd } from "../sys/mod.ts";
 import { type ServerAddress, serverAddressOf } from "./address.ts";
 import { checkedPath, LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
 import type { HookListeners } from "./hooks.ts";
-import { Conversations } from "./http/conversations.ts";
 import { type FetchHandler, requestListener } from "./http/fetch_bridge.ts";
-import { RawConnections } from "./http/raw_connections.ts";
+import { connectionsOf, uncarriedOf } from "./http/server_connections.ts";
 import { upgradeListener, UPGRADING } from "./http/upgrade_bridge.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { LiveConversations } from "./live_conversations.ts";
@@ -152,7 +151,7 @@ export class Live extends LiveConversations {
    * @param name 1 to 63 bytes without `#` and `@`
    * @param address where to listen; a socket of that name and address that was handed over is taken back
    * @param handler answers a request, like that of `Deno.serve`
-   * @param options what happens to connections that are late
+   * @param options what an update does with its connections
    * @throws {LuoError} `EEXIST`, `EINVAL`
    * @throws {SysError} `EADDRINUSE` and what else bind(2) answers
    */
@@ -172,13 +171,14 @@ export class Live extends LiveConversations {
    *
    * Connections of an HTTP server are carried when they owe no answer. A server of `node:net` speaks a protocol that
    * nobody knows here: its connections are carried once everything that was written is with the kernel, and the new build
-   * gets each as a new connection. What the application has read and not dealt with is its own to save.
+   * gets each as a new connection. What the application has read and not dealt with is its own to save. Of a TLS server the
+   * listening socket is carried: its connections are ended politely, or refuse the update.
    *
    * @param name 1 to 63 bytes without `#` and `@`
    * @param server the server
    * @param address where to listen
-   * @param options what happens to connections that are late
-   * @throws {LuoError} `EEXIST`, `EINVAL`, `EOPNOTSUPP` for a TLS server: its sessions live in user space
+   * @param options what an update does with its connections
+   * @throws {LuoError} `EEXIST`, `EINVAL`, `EOPNOTSUPP` for a TLS server whose connections shall be carried
    * @throws {SysError} `EADDRINUSE` and what else bind(2) answers
    */
   async server(
@@ -187,9 +187,7 @@ export class Live extends LiveConversations {
     address: ServerAddress,
     options: CarryOptions = {},
   ): Promise<ServerHandle> {
-    if ("setSecureContext" in server) {
-      throw new LuoError("EOPNOTSUPP", `Cannot carry server "${name}": TLS sessions live in user space`);
-    }
+    const uncarried = await uncarriedOf(name, server, options.connections);
     if (this.#carried.has(server)) {
       throw new LuoError("EEXIST", `Cannot carry server "${name}": it is carried already`);
     }
@@ -200,7 +198,7 @@ export class Live extends LiveConversations {
       listener[Symbol.dispose]();
       return { address, connections: 0 };
     }
-    const connections = server instanceof HttpServer ? new Conversations(server) : new RawConnections(server);
+    const connections = connectionsOf(server, uncarried);
     const handed = this.#life.resources.claimConnections(name);
     const port = new Port(name, server, listener, connections, handed, {
       overdue: options.overdue ?? "refuse",

@@ -41,6 +41,8 @@ export interface PendingUpdate {
   lastWords: string | null;
   /** What an operator should know. */
   warnings: string[];
+  /** Connections that were ended for it. */
+  closed: number;
 }
 
 /** What a previous image that did not know of it would have said. */
@@ -50,6 +52,7 @@ const UNSAID = {
   guardian: null,
   lastWords: null,
   warnings: [],
+  closed: 0,
 };
 
 /**

@@ -20,6 +20,7 @@ const PENDING: PendingUpdate = {
   guardian: 7,
   lastWords: "/run/app.sock.last.json",
   warnings: ["w"],
+  closed: 2,
 };
 
 Deno.test("parsePending() gives back what was written", () => {
@@ -33,6 +34,7 @@ Deno.test("parsePending() fills in what an older build did not say", () => {
     guardian: null,
     lastWords: null,
     warnings: [],
+    closed: 0,
   };
   assertEquals(parsePending(JSON.stringify(LEAST)), { ...LEAST, ...unsaid });
 });

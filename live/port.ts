@@ -6,16 +6,19 @@
  * connections, waits until none owes an answer, and takes a duplicate of each along.
  *
  * Unhappy paths: a connection that still owes an answer at the deadline refuses the update, or is closed, as the
- * application said.
+ * application said; and so is one whose state cannot cross (`http/uncarried.ts`).
  *
  * @module
  */
-import type { Server as NetServer } from "node:net";
+import type { Server as NetServer, Socket } from "node:net";
 
 import { dupFd, getsockname, type OwnedFd, shutdownSocket, type SocketAddress } from "../sys/mod.ts";
 import type { ServerAddress } from "./address.ts";
 import { Adoption } from "./adoption.ts";
 import type { Connections, Taken } from "./http/connections.ts";
+import type { ConnectionPolicy } from "./http/policy.ts";
+
+export type { ConnectionPolicy };
 
 /** What happens to connections that owe an answer when the deadline of the quiescing has passed. */
 export type OverduePolicy = "refuse" | "close";
@@ -27,6 +30,13 @@ export interface CarryOptions {
    * `close` them. @default {"refuse"}
    */
   overdue?: OverduePolicy;
+  /**
+   * What an update does with the connections: all of them, or each as a function says that is asked when the update begins.
+   * `carry` them; `drain` them first, so that no half of a request crosses; `close` them politely once they owe nothing; or
+   * `refuse` the update while one is open. TLS has its state in user space: such a server needs `close` or `refuse`.
+   * @default {"carry"}
+   */
+  connections?: ConnectionPolicy | ((socket: Socket) => ConnectionPolicy);
 }
 
 /** A carried server, as its application sees it. */
@@ -57,6 +67,8 @@ export interface Carrier {
   listen(): void;
   /** Opens the tap. */
   open(): void;
+  /** What was handed over is all there, and what was said of connections that do not cross counts from now on. */
+  begin?(): void;
   /** Nothing new is read from now on; what was handed over is all there. */
   pause(): void;
   /** Ends all connections. */
@@ -131,9 +143,16 @@ export class Port implements Carrier {
     this.#adoption.begin();
   }
 
+  /** What was handed over is all there, and what was said of connections that do not cross counts from now on. */
+  begin(): void {
+    // First: whom the update before has left unheard would wait at the door again.
+    this.#adoption.finish();
+    this.connections.uncarried?.begin();
+  }
+
   /** Nothing new is read from now on; what was handed over is all there. */
   pause(): void {
-    this.#adoption.finish();
+    this.begin();
     this.connections.pause();
   }
 

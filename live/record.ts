@@ -42,6 +42,7 @@ export function foldRecord(facts: RecordFacts, entries: JournalEntry[]): UpdateR
     files: facts.files,
     fds: facts.fds,
     segment_bytes: facts.segment_bytes,
+    closed: facts.closed,
     dropped: facts.dropped,
     warnings: facts.warnings,
   };

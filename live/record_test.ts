@@ -18,6 +18,7 @@ const FACTS: RecordFacts = {
   files: 5,
   fds: 6,
   segment_bytes: 700,
+  closed: 3,
   dropped: ["old"],
   warnings: ["look"],
 };
@@ -76,6 +77,7 @@ Deno.test("foldRecord() folds a committed update", () => {
     files: 5,
     fds: 6,
     segment_bytes: 700,
+    closed: 3,
     dropped: ["old"],
     warnings: ["look"],
   });

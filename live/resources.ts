@@ -18,12 +18,14 @@ import type { Session } from "../luo/session.ts";
 import { takeStreams } from "../handlers/streams.ts";
 import { describeFd, type OwnedFd } from "../sys/mod.ts";
 import type { Taken } from "./http/connections.ts";
+import { Kept } from "./kept.ts";
 
 /** What a name stands for. */
 export type ResourceKind =
   | "connection"
   | "connections"
   | "control"
+  | "datagram"
   | "descriptor"
   | "file"
   | "listener"
@@ -47,7 +49,8 @@ export class Resources {
   readonly #unclaimed = new Map<string, NameRecord>();
   readonly #incoming: Session | null;
   readonly #outgoing: Session | null;
-  readonly #kept: OwnedFd[] = [];
+  /** What is only carried on. */
+  readonly kept: Kept = new Kept();
   readonly #about = new Map<string, ConnectionRecord>();
   #next = 1n;
 
@@ -110,7 +113,10 @@ export class Resources {
       if (fd === null) return [];
       if (kind === "connection") return [{ fd, about: this.#about.get(name) ?? null }];
       using list = fd;
-      return takeStreams(list).map((fd) => ({ fd, about: null }));
+      return takeStreams(list).map((fd, index) => ({
+        fd,
+        about: this.#about.get(`${prefix}${index + 1}`) ?? null,
+      }));
     });
   }
 
@@ -184,7 +190,7 @@ export class Resources {
       const fd = this.claim(name, kind as ResourceKind);
       if (fd === null) continue;
       if (kind === "connections") this.#keepEach(name, fd);
-      else this.#kept.push(fd);
+      else this.kept.hold(fd, this.#about.get(name));
     }
     return names.length > 0;
   }
@@ -256,17 +262,13 @@ export class Resources {
   #keepEach(name: string, fd: OwnedFd): void {
     using list = fd;
     this.drop(name);
-    const server = name.slice(0, name.indexOf("#"));
+    const prefix = name.slice(0, name.indexOf("#") + 1);
     takeStreams(list).forEach((connection, index) => {
-      const own = `${server}#kept-${this.#next}-${index}`;
-      this.#live.set(own, {
-        name: own,
-        kind: "connection",
-        token: this.#next++,
-        fd: connection.fd,
-        preserved: false,
-      });
-      this.#kept.push(connection);
+      const token = this.#next++;
+      const own = `${prefix}kept-${token}`;
+      this.#live.set(own, { name: own, kind: "connection", token, fd: connection.fd, preserved: false });
+      const about = this.#about.get(`${prefix}${index + 1}`);
+      this.kept.hold(connection, about === undefined ? undefined : { ...about, name: own });
     });
   }
 
@@ -291,12 +293,8 @@ export class Resources {
     if (
       bytes < 1 || !name.isWellFormed() || (!own && (bytes > MAX_RESOURCE_NAME_BYTES || /[#@]/.test(name)))
     ) {
-      throw new LuoError(
-        "EINVAL",
-        `Cannot use the name ${
-          JSON.stringify(name)
-        }: a name has 1 to ${MAX_RESOURCE_NAME_BYTES} bytes, no # and no @`,
-      );
+      const allowed = `1 to ${MAX_RESOURCE_NAME_BYTES} bytes, no # and no @`;
+      throw new LuoError("EINVAL", `Cannot use the name ${JSON.stringify(name)}: a name has ${allowed}`);
     }
     if (this.#live.has(name)) {
       throw new LuoError("EEXIST", `Cannot take "${name}" as a ${kind}: it is in use`);

@@ -30,7 +30,7 @@ import { foldRecord } from "./record.ts";
 import { resolveBuild } from "./resolve.ts";
 import { reportLate } from "./starter.ts";
 import { resolveRollback } from "./rollback.ts";
-import { settle } from "./settle.ts";
+import { checkRefusals, partPolitely, settle } from "./settle.ts";
 import { checkRequest } from "./update_request.ts";
 import { watchForStop } from "./stop_watch.ts";
 import { takeover } from "./takeover.ts";
@@ -106,6 +106,7 @@ export class Updater {
       : await resolveBuild(self, update.request);
     update.to = resolved.build.info;
     this.#checkHeadroom();
+    checkRefusals(host.ports());
 
     this.#enter(update, "loading");
     const report = await host.check(resolved, update.signal);
@@ -140,8 +141,10 @@ export class Updater {
     const ports = host.ports();
     this.#check(update);
     update.journal.append(STALLED_EVENT);
+    await partPolitely(ports, deadline, () => update.closed++);
+    this.#check(update);
     for (const port of ports) port.pause();
-    await settle(ports, deadline);
+    update.closed += await settle(ports, deadline);
     this.#check(update);
     await this.#holdSignals(update);
     this.#check(update);
@@ -261,6 +264,7 @@ export class Updater {
       files: update.files,
       fds: update.fds,
       segment_bytes: update.segmentBytes,
+      closed: update.closed,
       dropped: [],
       warnings: update.warnings,
     }, entries);

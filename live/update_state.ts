@@ -34,6 +34,8 @@ export class Update {
   readonly warnings: string[] = [];
   /** Was it ended because the service is asked to stop? */
   stopping = false;
+  /** Connections that were ended for it. */
+  closed = 0;
   /** Preserved files. */
   files = 0;
   /** Descriptors that cross. */

@@ -48,6 +48,7 @@ export function makeRecord(incoming: IncomingKho, facts: VerdictFacts): UpdateRe
     reason: outcome === "committed" ? null : failureOf(entries) ?? "the new build gave up without a word",
     from: pending.from.info,
     to: pending.to.info,
+    closed: pending.closed,
     warnings: pending.warnings,
     pid: getPid(),
     fds: incoming.record.fds.length,

@@ -28,7 +28,7 @@ export function describeFd(fd: number): string {
     case "fifo":
       return link.startsWith("/") ? `a FIFO (${link})` : "a pipe";
     case "socket":
-      return "a socket that neither listens nor carries a stream";
+      return "a socket that neither listens nor carries a stream or datagrams";
     case "symlink":
       return `a symbolic link (${link})`;
     case "anon":

@@ -1,5 +1,5 @@
 /**
- * The one table of C functions, and the only `Deno.dlopen` of the project.
+ * The one table of C functions, and the only `Deno.dlopen` of the project but that of `readiness.ts`, whose calls wait.
  *
  * Happy path: `call.fcntl(fd, F_GETFD, 0)`. The first use of a name looks that one symbol up and keeps it; a process that
  * never asks for a socket never pays for one. A name that is used often is opened in full (0.1 to 0.2 ms), and a call is a

@@ -89,6 +89,8 @@ export interface UpdateRecord {
   readonly fds: number;
   /** The size of the handover segment. */
   readonly segment_bytes: number;
+  /** How many connections were ended for the update. */
+  readonly closed: number;
   /** The names which the new build did not claim, dropped at the commit. */
   readonly dropped: readonly string[];
   /** What an operator should know although it did not keep the update from happening. */

@@ -42,7 +42,7 @@ export interface Circle {
   /** After how many milliseconds the server ends a connection that is silent within a request; 0 for never. */
   readonly timeout: number;
   /** Those that do not cross as they are; null where all do. */
-  readonly uncarried: Uncarried<Conversation> | null;
+  readonly uncarried: Uncarried<Leaver> | null;
   /** Is this the request that asked for the update? Then nobody waits for its answer. */
   isExcused(request: IncomingMessage): boolean;
   /** Something may have changed during the pause. */
@@ -67,10 +67,8 @@ export class Conversation implements Leaver {
   #heard = false;
   /** Idle since its adoption, with a timer that ends it. */
   #resting = false;
-  /** How many requests have begun since there was none; only where connections may have to leave. */
-  #open = 0;
-  /** The answer that was under way when this was asked to leave last. */
-  #seen: ServerResponse | null = null;
+  /** The answer to the request that has come last; only where connections may have to leave. */
+  #latest: ServerResponse | null = null;
   /** The answer that says it is the last one. */
   #last: ServerResponse | null = null;
   /** The response at whose end this is reviewed. */
@@ -110,7 +108,8 @@ export class Conversation implements Leaver {
     // Requests that are pipelined behind an excused one cannot be answered before it, so they are not waited for either.
     if (answer !== null) return this.#circle.isExcused(answer.req) ? "excused" : "owing";
     const { uncarried } = this.#circle;
-    const between = this.#isParsed() && (!this.#begun || (!uncarried?.drains(socket) && this.#head() !== null));
+    const between = this.#isParsed() &&
+      (!this.#begun || (!uncarried?.drains(socket) && this.#head() !== null));
     const empty = socket.writableLength === 0 && socket.readableLength === 0;
     return between && empty && !socket.writableEnded && !uncarried?.blocks(socket) ? "clean" : "owing";
   }
@@ -155,33 +154,28 @@ export class Conversation implements Leaver {
     const { socket } = this;
     const answer = answerOf(socket);
     if (answer !== null) {
-      if (this.#seen !== null && answer !== this.#seen) this.#open--;
-      this.#seen = answer;
-      // Behind this one others wait, and the last of them is to say it.
-      if (this.#open <= 1) this.tellLast(answer);
+      const latest = this.#latest;
+      this.#tellLast(latest === null || latest.writableFinished ? answer : latest);
       return "owes";
     }
-    this.#seen = null;
     if (!this.#isParsed()) return "unclear";
     return this.#begun || socket.writableLength > 0 ? "owes" : "idle";
   }
 
   /**
-   * Says with an answer that it is the last one, unless its head is made already or says so anyway.
+   * A request has come, and its application has not heard of it yet.
    *
-   * @param answer the answer to the last request that has come
+   * @param answer its answer
+   * @param leaves is this connection asked to leave?
    */
-  tellLast(answer: ServerResponse): void {
-    if (answer.headersSent || !answer.shouldKeepAlive) return;
-    this.#untell();
-    answer.shouldKeepAlive = false;
-    this.#last = answer;
+  asked(answer: ServerResponse, leaves: boolean): void {
+    this.#latest = answer;
+    if (leaves) this.#tellLast(answer);
   }
 
   /** Is not asked to leave any more. */
   stay(): void {
     this.#untell();
-    this.#seen = null;
   }
 
   /** Reads nothing more. */
@@ -246,6 +240,14 @@ export class Conversation implements Leaver {
     if (!wanted) incoming.resume();
   }
 
+  /** Says with an answer that it is the last one, unless its head is made already or says so anyway. */
+  #tellLast(answer: ServerResponse): void {
+    if (answer.headersSent || !answer.shouldKeepAlive) return;
+    this.#untell();
+    answer.shouldKeepAlive = false;
+    this.#last = answer;
+  }
+
   #untell(): void {
     if (this.#last !== null && !this.#last.headersSent) this.#last.shouldKeepAlive = true;
     this.#last = null;
@@ -253,7 +255,6 @@ export class Conversation implements Leaver {
 
   #begin(): void {
     this.#begun = true;
-    if (this.#circle.uncarried !== null) this.#open = answerOf(this.socket) === null ? 1 : this.#open + 1;
     this.#keeper?.began();
     if (this.#resting) {
       this.#resting = false;

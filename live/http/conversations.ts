@@ -27,9 +27,9 @@ import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { ConnectionSet } from "./connection_set.ts";
 import { type About, type Connections, streamOf, type Taken } from "./connections.ts";
 import { Conversation } from "./conversation.ts";
-import { isSecure, type PolicyChoice } from "./policy.ts";
+import type { Leaver } from "./parting.ts";
 import { forgetStart, runtimeFault } from "./runtime.ts";
-import { Uncarried } from "./uncarried.ts";
+import type { Uncarried } from "./uncarried.ts";
 
 /** Who hears of a request, and of no request that another one of them hears of. */
 const REQUEST_EVENTS = ["request", "checkContinue", "checkExpectation"] as const;
@@ -40,7 +40,7 @@ export class Conversations implements Connections {
   readonly #set = new ConnectionSet<Conversation>();
   readonly #excluded = new WeakSet<IncomingMessage>();
   /** Those that do not cross as they are; null where all do. */
-  readonly uncarried: Uncarried<Conversation> | null;
+  readonly uncarried: Uncarried<Leaver> | null;
   /** The server's own limits, while they do not run. */
   #limits: { headersTimeout: number; requestTimeout: number } | null = null;
   #restoring: ReturnType<typeof setImmediate> | null = null;
@@ -49,16 +49,16 @@ export class Conversations implements Connections {
    * Watches all connections that the server gets from now on.
    *
    * @param server a server that is not listening yet
-   * @param choice what an update does with them; checked
+   * @param uncarried takes care of those that do not cross as they are; null where all do
    * @throws {TypeError} if this runtime does not let a connection be watched
    */
-  constructor(server: Server, choice: PolicyChoice = "carry") {
+  constructor(server: Server, uncarried: Uncarried<Leaver> | null = null) {
     const fault = runtimeFault();
     if (fault !== null) throw new TypeError(`Cannot watch the connections of a server: ${fault}`);
     this.#server = server;
     const set = this.#set;
-    const uncarried = choice === "carry" ? null : new Uncarried(server, choice, () => set);
     this.uncarried = uncarried;
+    uncarried?.watch(set);
     const circle = {
       uncarried,
       get paused(): boolean {
@@ -70,9 +70,9 @@ export class Conversations implements Connections {
       isExcused: (request: IncomingMessage): boolean => this.#excluded.has(request),
       review: (conversation: Conversation): void => set.review(conversation),
     };
-    const event = isSecure(server) ? "secureConnection" : "connection";
+    const event = uncarried?.isSecure ? "secureConnection" : "connection";
     server.on(event, (socket: Socket) => set.add(new Conversation(socket, circle)));
-    if (uncarried !== null) this.#tellLast(uncarried);
+    if (uncarried !== null) this.#hearRequests(uncarried);
   }
 
   /** How many connections there are. */
@@ -148,7 +148,7 @@ export class Conversations implements Connections {
    */
   adopt(fd: OwnedFd, about: About | null = null): void {
     // The server decides itself what a client means that has finished writing, as for a connection it has accepted.
-    const socket = streamOf(fd, !isSecure(this.#server));
+    const socket = streamOf(fd, !this.uncarried?.isSecure);
     this.#server.emit("connection", socket);
     const conversation = this.#set.get(socket);
     if (conversation === undefined || socket.destroyed) return;
@@ -180,16 +180,15 @@ export class Conversations implements Connections {
     return Math.max(keepAliveTimeout + 1000, this.#limits?.headersTimeout ?? headersTimeout);
   }
 
-  /** An answer to a connection that leaves says so: before the application makes its head. */
-  #tellLast(uncarried: Uncarried<Conversation>): void {
+  /** An answer to a connection that leaves says so, and that has to be known before the application makes its head. */
+  #hearRequests(uncarried: Uncarried<Leaver>): void {
     const server = this.#server;
-    const told = (request: IncomingMessage, response: ServerResponse): void => {
-      const conversation = uncarried.isParting ? this.#set.get(request.socket) : undefined;
-      if (conversation !== undefined && uncarried.blocks(request.socket)) conversation.tellLast(response);
+    const hear = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+      this.#set.get(socket)?.asked(response, uncarried.isParting && uncarried.blocks(socket));
     };
     for (const event of REQUEST_EVENTS) {
       // A listener of the other two would take the request away from the first.
-      if (event === "request" || server.listenerCount(event) > 0) server.prependListener(event, told);
+      if (event === "request" || server.listenerCount(event) > 0) server.prependListener(event, hear);
     }
   }
 

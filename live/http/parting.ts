@@ -74,6 +74,8 @@ interface Leaving {
   begun: number;
   /** Since when it is silent. */
   silent: number;
+  /** Has it gone on for a long while without anybody knowing what is owed? */
+  endless: boolean;
   /** Was the end said? */
   told: boolean;
 }
@@ -141,7 +143,7 @@ export class Parting<C extends Leaver> {
     ready.forEach(([connection, leaving], index) => {
       // Something has come in the last moment: the runtime reads it in its next turn.
       const unread = ((happened[index] ?? 0) & POLLIN) !== 0;
-      if (!unread || now - leaving.silent >= LONG_WHILE_MS) tell(connection, leaving);
+      if (!unread || leaving.endless) tell(connection, leaving);
     });
   }
 
@@ -151,7 +153,8 @@ export class Parting<C extends Leaver> {
     // It is about to close by itself.
     if (handle === null) return;
     const now = performance.now();
-    this.#leaving.set(connection, { fd: duplicateOf(handle), begun: now, silent: now, told: false });
+    const fd = duplicateOf(handle);
+    this.#leaving.set(connection, { fd, begun: now, silent: now, endless: false, told: false });
     socket.once("close", () => this.#gone(connection));
   }
 
@@ -187,8 +190,8 @@ function isReady(connection: Leaver, leaving: Leaving, now: number): boolean {
   if (leaving.told) return false;
   const leave = connection.bow();
   if (leave !== "idle") leaving.silent = now;
-  if (leave === "unclear") return now - leaving.begun >= LONG_WHILE_MS;
-  return leave === "idle" && now - leaving.silent >= SHORT_WHILE_MS;
+  leaving.endless = leave === "unclear" && now - leaving.begun >= LONG_WHILE_MS;
+  return leaving.endless || (leave === "idle" && now - leaving.silent >= SHORT_WHILE_MS);
 }
 
 /** Nothing that comes from now on is dealt with: it would have no answer. */

@@ -21,29 +21,28 @@ import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { ConnectionSet } from "./connection_set.ts";
 import { type Connections, type Phase, streamOf, type Taken } from "./connections.ts";
 import type { Leave, Leaver } from "./parting.ts";
-import { isSecure, type PolicyChoice } from "./policy.ts";
 import { handleOf } from "./runtime.ts";
 import { Tap } from "./tap.ts";
-import { Uncarried } from "./uncarried.ts";
+import type { Uncarried } from "./uncarried.ts";
 
 /** Watches the connections of one server that does not speak HTTP. */
 export class RawConnections implements Connections {
   readonly #server: Server;
   readonly #set = new ConnectionSet<RawConnection>();
   /** Those that do not cross as they are; null where all do. */
-  readonly uncarried: Uncarried<RawConnection> | null;
+  readonly uncarried: Uncarried<Leaver> | null;
 
   /**
    * Watches all connections that the server gets from now on.
    *
    * @param server a server that is not listening yet
-   * @param choice what an update does with them; checked
+   * @param uncarried takes care of those that do not cross as they are; null where all do
    */
-  constructor(server: Server, choice: PolicyChoice = "carry") {
+  constructor(server: Server, uncarried: Uncarried<Leaver> | null = null) {
     this.#server = server;
-    const uncarried = choice === "carry" ? null : new Uncarried(server, choice, () => this.#set);
     this.uncarried = uncarried;
-    const event = isSecure(server) ? "secureConnection" : "connection";
+    uncarried?.watch(this.#set);
+    const event = uncarried?.isSecure ? "secureConnection" : "connection";
     server.on(event, (socket: Socket) => this.#set.add(new RawConnection(socket, uncarried)));
   }
 
@@ -125,11 +124,11 @@ class RawConnection implements Leaver {
   readonly socket: Socket;
   readonly bowed = false;
   readonly #tap: Tap | null;
-  readonly #uncarried: Uncarried<RawConnection> | null;
+  readonly #uncarried: Uncarried<Leaver> | null;
   /** How many bytes had gone in and out when it was asked to leave last. */
   #moved = -1;
 
-  constructor(socket: Socket, uncarried: Uncarried<RawConnection> | null) {
+  constructor(socket: Socket, uncarried: Uncarried<Leaver> | null) {
     this.socket = socket;
     this.#uncarried = uncarried;
     const handle = handleOf(socket);

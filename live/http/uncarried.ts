@@ -2,6 +2,8 @@
  * The connections of a server that do not cross an update as they are, because the application has said so: what was said
  * of which, who keeps the update from happening, and the polite end of the others.
  *
+ * Loaded by applications that say something else than `carry`; the others do not pay for it at a restart.
+ *
  * Happy path: {@linkcode Uncarried.begin} when an update is about to let the connections stand still: from then on nobody
  * new is heard, and what was said of a connection counts. {@linkcode Uncarried.refusing} is 0, and {@linkcode Uncarried.part}
  * ends those that are to be closed. Who has come meanwhile crosses unheard.
@@ -18,7 +20,14 @@ import { Arrivals } from "./arrivals.ts";
 import type { Taken } from "./connections.ts";
 import { Door } from "./door.ts";
 import { type Leaver, Parting } from "./parting.ts";
-import { askPolicy, type ConnectionPolicy, isSecure, type PolicyChoice } from "./policy.ts";
+import {
+  askPolicy,
+  checkPolicy,
+  type ConnectionPolicy,
+  isSecure,
+  isSecureHttp,
+  type PolicyChoice,
+} from "./policy.ts";
 
 /** What an update asks of connections that do not cross as they are. */
 export interface Leavers {
@@ -42,9 +51,13 @@ export interface Leavers {
 
 /** The connections of one server that do not cross as they are. */
 export class Uncarried<C extends Leaver> implements Leavers {
+  /** Does the server speak TLS? */
+  readonly isSecure: boolean;
+  /** And HTTP/1 within it? */
+  readonly isSecureHttp: boolean;
   readonly #server: Server;
   readonly #choice: PolicyChoice;
-  readonly #connections: () => Iterable<C>;
+  #connections: Iterable<C> = [];
   readonly #door: Door;
   readonly #arrivals: Arrivals | null;
   /** What was said of whom; only while it counts. */
@@ -54,15 +67,27 @@ export class Uncarried<C extends Leaver> implements Leavers {
 
   /**
    * @param server a server that is not listening yet
-   * @param choice what was said of its connections; checked
-   * @param connections gives all of them
+   * @param name its name
+   * @param choice what was said of its connections
+   * @throws {LuoError} `EINVAL` it is no policy, `EOPNOTSUPP` it cannot be kept for this server
    */
-  constructor(server: Server, choice: PolicyChoice, connections: () => Iterable<C>) {
+  constructor(server: Server, name: string, choice: PolicyChoice) {
+    checkPolicy(name, server, choice);
     this.#server = server;
     this.#choice = choice;
-    this.#connections = connections;
+    this.isSecure = isSecure(server);
+    this.isSecureHttp = isSecureHttp(server);
     this.#door = new Door(server);
-    this.#arrivals = isSecure(server) ? new Arrivals(server) : null;
+    this.#arrivals = this.isSecure ? new Arrivals(server) : null;
+  }
+
+  /**
+   * Says which connections the server has.
+   *
+   * @param connections gives all of them, each time it is asked
+   */
+  watch(connections: Iterable<C>): void {
+    this.#connections = connections;
   }
 
   /** How many wait to be heard. */
@@ -138,7 +163,7 @@ export class Uncarried<C extends Leaver> implements Leavers {
   }
 
   *#present(): Iterable<C> {
-    for (const connection of this.#connections()) {
+    for (const connection of this.#connections) {
       const phase = connection.phase();
       if (phase !== "gone" && phase !== "excused") yield connection;
     }

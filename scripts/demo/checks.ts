@@ -9,12 +9,17 @@
  */
 import { assertNothingLost, type LoadReport, type Snapshot, type StatusReport } from "../../testing/mod.ts";
 import type { AccessLogFacts } from "./log_check.ts";
+import type { Talk, Talks } from "./talkers.ts";
 import type { Check, UpdateReport } from "./types.ts";
 
 /** What was seen. */
 export interface Evidence {
   /** The SHA-256 of the shared memory. */
   readonly hash: { readonly before: string; readonly after: string };
+  /** What those saw who never hang up. */
+  readonly talks: Talks;
+  /** How the updates of their service ended. */
+  readonly talkOutcomes: readonly string[];
   /** What the clients saw. */
   readonly load: LoadReport;
   /** How many keep-alive clients there were. */
@@ -49,6 +54,7 @@ export function judge(evidence: Evidence): Check[] {
   return [
     ...checkUpdates(evidence),
     ...checkRequests(evidence),
+    ...checkTalks(evidence),
     ...checkContents(evidence),
     ...checkProcess(evidence),
   ];
@@ -90,6 +96,22 @@ function checkRequests({ load, keepAlive }: Evidence): Check[] {
       load.keepAliveClosed === 0 && made === keepAlive,
       `${keepAlive} clients, ${made} connections, ${load.keepAliveClosed} closed by the service`,
     ),
+  ];
+}
+
+function checkTalks({ talks, talkOutcomes, committing }: Evidence): Check[] {
+  const expected = talkOutcomes.map((_, index) => index < committing ? "committed" : "rolled-back");
+  const updated = talkOutcomes.every((outcome, index) => outcome === expected[index]);
+  const said = ({ heard, fault }: Talk, what: string): [boolean, string] => [
+    updated && fault === null && heard > 0,
+    updated
+      ? fault ?? `${heard} ${what}, each once, in order`
+      : `the updates ended as ${talkOutcomes.join(", ")}`,
+  ];
+  return [
+    check("event stream", ...said(talks.events, "events")),
+    check("WebSocket", ...said(talks.webSocket, "messages")),
+    check("echo", ...said(talks.echo, "KiB there and back")),
   ];
 }
 

@@ -63,6 +63,27 @@ export class Stage implements AsyncDisposable {
     return this.#app;
   }
 
+  /**
+   * Starts an application of this tree.
+   *
+   * @param entry its module
+   * @param args its arguments
+   * @returns the application, once it serves
+   * @throws {Error} when it does not come up
+   */
+  async application(entry: string, args: readonly string[]): Promise<TestApp> {
+    this.#end.signal.throwIfAborted();
+    const starting = startApp({ entry, args });
+    this.#started.push(starting);
+    return await starting;
+  }
+
+  /** Ends something with everything else. */
+  use<T extends AsyncDisposable>(thing: T): T {
+    this.#started.push(Promise.resolve(thing));
+    return thing;
+  }
+
   /** What the service wrote to standard error, for whom something went wrong. */
   get complaints(): string {
     return this.#app?.output().stderr ?? "";

@@ -10,6 +10,7 @@
  */
 import {
   delay,
+  freePort,
   heirloomRoot,
   type Load,
   snapshot,
@@ -22,6 +23,7 @@ import { readAccessLog } from "./log_check.ts";
 import type { Narrator } from "./narrator.ts";
 import { fillSegment, hashSegment, type SegmentTarget } from "./segment.ts";
 import type { Stage } from "./stage.ts";
+import { Talkers } from "./talkers.ts";
 import type { DemoReport, UpdateReport } from "./types.ts";
 
 /** Bytes of the shared memory. */
@@ -75,6 +77,12 @@ export async function play(stage: Stage, narrator: Narrator): Promise<DemoReport
   await breakBuild(builds[UPDATES]!);
   narrator.end(`${versions.slice(0, UPDATES).join(", ")}; ${versions[UPDATES]} throws when it takes over`);
 
+  narrator.begin("talk", "an event stream, a WebSocket, an echo");
+  const [httpPort, echoPort] = [freePort(), freePort()];
+  const talk = await stage.application(TALK(heirloomRoot()), [`${httpPort},${echoPort}`]);
+  const talkers = stage.use(await Talkers.start(httpPort, echoPort));
+  narrator.end(`pid ${talk.pid}, three clients that never hang up`);
+
   const before = await snapshot(app);
   narrator.begin(
     "load",
@@ -90,6 +98,7 @@ export async function play(stage: Stage, narrator: Narrator): Promise<DemoReport
   await delay(WINDOW_MS);
   narrator.end(`${load.answered} requests answered so far`);
 
+  const talks: string[] = [];
   const updates: { report: Omit<UpdateReport, "longest_wait_ms">; windowMs: number }[] = [];
   for (const [index, build] of builds.entries()) {
     const from = index === UPDATES ? versions[UPDATES - 1]! : [version, ...versions][index]!;
@@ -97,12 +106,15 @@ export async function play(stage: Stage, narrator: Narrator): Promise<DemoReport
     const update = await upgrade(stage, app, load, build, versions[index]!);
     narrator.end(told(update.report, from));
     updates.push(update);
+    talks.push(await outcomeOf(stage, talk, TALK(build)));
     await delay(update.windowMs);
   }
 
   narrator.begin("reading", "ending the load, reading everything back");
   const report = await load.stop();
   const evidence: Evidence = {
+    talks: await talkers.stop(),
+    talkOutcomes: talks,
     hash: { before: hash, after: await hashSegment(target) },
     load: report,
     keepAlive: CLIENTS.keepAlive,
@@ -150,7 +162,23 @@ const BREAK = `if (!Deno.env.has("HEIRLOOM_PREFLIGHT")) throw new Error("this bu
 /** Makes a build break where it takes over, and only there. */
 async function breakBuild(build: string): Promise<void> {
   const entry = `${build}/main.ts`;
-  await Deno.writeTextFile(entry, `${BREAK}${await Deno.readTextFile(entry)}`);
+  for (const module of [entry, TALK(build)]) {
+    await Deno.writeTextFile(module, `${BREAK}${await Deno.readTextFile(module)}`);
+  }
+}
+
+/** The second service in a tree. */
+const TALK = (tree: string): string => `${tree}/scripts/demo/talk.ts`;
+
+/** Updates the second service as well; its clients notice if anything is wrong with that. */
+async function outcomeOf(stage: Stage, talk: TestApp, build: string): Promise<string> {
+  const { stdout, stderr } = await stage.cli(talk, [
+    ...["upgrade", "--json", "--build", build, "--timeout", String(UPDATE_SECONDS)],
+  ]);
+  if (stdout.trim() === "") {
+    throw new Error(`Cannot update the second service: ${stderr.trim() || "no word"}`);
+  }
+  return (JSON.parse(stdout) as UpdateRecord).outcome ?? "none";
 }
 
 async function upgrade(

@@ -19,6 +19,7 @@ const RECORD = [
   "files",
   "fds",
   "segment_bytes",
+  "closed",
   "dropped",
   "warnings",
 ].sort();
