@@ -15,11 +15,12 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { Server, Socket } from "node:net";
 
 import type { OwnedFd } from "../../sys/owned_fd.ts";
 import { ConnectionSet } from "./connection_set.ts";
-import { type Connections, type Phase, streamOf, type Taken } from "./connections.ts";
+import { type About, type Connections, type Phase, streamOf, type Taken } from "./connections.ts";
 import type { Leave, Leaver } from "./parting.ts";
 import { handleOf } from "./runtime.ts";
 import { Tap } from "./tap.ts";
@@ -111,11 +112,16 @@ export class RawConnections implements Connections {
    * Makes a connected socket a connection of this server, which owns the descriptor then.
    *
    * @param fd a connected stream socket
+   * @param about bytes of a connection that was one of `live.listen` before: read, and written, before anything else
    * @throws {TypeError} if it is disposed, or no stream can be made of it; then it stays the caller's
    */
-  adopt(fd: OwnedFd): void {
+  adopt(fd: OwnedFd, about: About | null = null): void {
     const { allowHalfOpen } = this.#server as Server & { allowHalfOpen?: boolean };
-    this.#server.emit("connection", streamOf(fd, allowHalfOpen === true));
+    const socket = streamOf(fd, allowHalfOpen === true);
+    const { input, output } = about ?? {};
+    if (output !== undefined && output.byteLength > 0) socket.write(output);
+    if (input !== undefined && input.byteLength > 0) socket.unshift(Buffer.from(input));
+    this.#server.emit("connection", socket);
   }
 }
 

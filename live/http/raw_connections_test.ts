@@ -155,3 +155,19 @@ Deno.test("RawConnections.adopt keeps to the server's rule for a client that has
     assertEquals([wire.text, wire.failed], [allowHalfOpen ? "late" : "", false]);
   }
 });
+
+Deno.test("RawConnections.adopt reads and writes first what crossed beside the descriptor", async () => {
+  await using host = await RawHost.start((socket) =>
+    void socket.on("data", (data) => socket.write(`[${data}]`))
+  );
+  using wire = await host.wire();
+  host.connections.pause();
+  const [{ fd } = {}] = host.connections.takeDescriptors();
+  host.sockets[0]?.destroy();
+  host.connections.resume();
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+  if (fd !== undefined) host.connections.adopt(fd, { input: bytes("half a "), output: bytes("left over ") });
+  await wire.receive("left over [half a ]");
+  await wire.send("line");
+  await wire.receive("[line]");
+});
