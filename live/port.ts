@@ -12,7 +12,8 @@
  */
 import type { Server as NetServer, Socket } from "node:net";
 
-import { dupFd, getsockname, type OwnedFd, shutdownSocket, type SocketAddress } from "../sys/mod.ts";
+import { getsockname, type OwnedFd, shutdownSocket, type SocketAddress } from "../sys/mod.ts";
+import { Acceptor } from "./acceptor.ts";
 import type { ServerAddress } from "./address.ts";
 import { Adoption } from "./adoption.ts";
 import type { Connections, Taken } from "./http/connections.ts";
@@ -85,6 +86,7 @@ export class Port implements Carrier {
   readonly connections: Connections;
   readonly #server: NetServer;
   readonly #listener: OwnedFd;
+  readonly #acceptor: Acceptor;
   readonly #adoption: Adoption;
   #open = false;
 
@@ -109,6 +111,7 @@ export class Port implements Carrier {
     this.connections = connections;
     this.#server = server;
     this.#listener = listener;
+    this.#acceptor = new Acceptor(server, listener.fd);
     this.#adoption = new Adoption(connections, handed);
   }
 
@@ -131,10 +134,8 @@ export class Port implements Carrier {
   listen(): void {
     if (this.#open) return;
     this.#open = true;
-    // The server closes the descriptor that it is given, and the listener is to outlive it.
-    const fd = dupFd(this.#listener.fd).release();
     this.#server.on("error", (error) => console.error(`heirloom: server "${this.name}":`, error));
-    this.#server.listen({ fd });
+    this.#acceptor.start();
   }
 
   /** Opens the tap. New connections first: accepting is what clients wait for without knowing. */
@@ -158,6 +159,7 @@ export class Port implements Carrier {
 
   /** Stops listening and ends all connections. */
   close(): void {
+    this.#acceptor.stop();
     this.#server.close();
     this.connections.pause();
     this.connections.closeOwing();

@@ -67,15 +67,11 @@ export async function settle(ports: readonly Carrier[], deadline: number): Promi
   for (;;) {
     const owing = ports.filter((port) => port.connections.owing > 0);
     if (owing.length === 0) return closed;
-    for (const port of owing.filter((port) => Date.now() >= lateAt(port))) {
-      if (port.options.overdue === "refuse") {
-        const count = port.connections.owing;
-        throw new Error(
-          `Cannot update: ${count} connection${
-            count > 1 ? "s" : ""
-          } of server "${port.name}" still owe an answer`,
-        );
-      }
+    const late = owing.filter((port) => Date.now() >= lateAt(port));
+    const refuser = late.find((port) => port.options.overdue === "refuse");
+    // Before anything is closed: that would be for nothing.
+    if (refuser !== undefined) throw stillOwing(refuser);
+    for (const port of late) {
       const count = port.connections.closeOwing();
       // Names of our own begin so: an operator who listens is none of the application's clients.
       if (!port.name.startsWith("@")) closed += count;
@@ -86,6 +82,13 @@ export async function settle(ports: readonly Carrier[], deadline: number): Promi
       Math.max(1, next - Date.now()),
     );
   }
+}
+
+function stillOwing({ name, connections }: Carrier): Error {
+  const count = connections.owing;
+  return new Error(
+    `Cannot update: ${count} connection${count > 1 ? "s" : ""} of server "${name}" still owe an answer`,
+  );
 }
 
 /** Resolves with the promise or after the time, whichever comes first. */

@@ -84,7 +84,7 @@ async function recover(
   error: unknown,
   res: ServerResponse,
 ): Promise<void> {
-  if (res.headersSent || res.destroyed) return giveUp(res, error);
+  if (res.headersSent || res.destroyed || hasLeft(res, error)) return giveUp(res, error);
   try {
     const response = await onError(error);
     if (!sendAtOnce(res, response)) await sendRest(res, response);
@@ -96,9 +96,16 @@ async function recover(
 
 /** Nothing more can be said to this client. */
 function giveUp(res: ServerResponse, error: unknown): void {
-  const left = res.destroyed && error instanceof DOMException && error.name === "AbortError";
-  if (!left) console.error(error);
+  if (!hasLeft(res, error)) console.error(error);
   res.destroy();
+}
+
+/** Is this the error of a handler whose client has left, with or without a part of its body? */
+function hasLeft(res: ServerResponse, error: unknown): boolean {
+  const gone = res.destroyed || (res.req.destroyed && !res.req.complete);
+  return gone && ((error instanceof DOMException && error.name === "AbortError") ||
+    // What the body of a request fails with when its connection ends.
+    (error as { code?: unknown } | null)?.code === "ECONNRESET");
 }
 
 function internalError(error: unknown): Response {

@@ -10,7 +10,7 @@
  * Happy path: {@linkcode HeadKeeper.began} at the first byte of a message, {@linkcode HeadKeeper.ended} at its end,
  * {@linkcode HeadKeeper.bytes} in between.
  *
- * Unhappy paths: a message that begins in the middle of a chunk behind the body of another one, more than a head may have,
+ * Unhappy paths: a message that begins in a chunk behind the end of a body that began before it, more than a head may have,
  * or a runtime that does not let itself be looked at: `bytes` is null, and the connection owes until its head is whole.
  *
  * @module
@@ -46,10 +46,12 @@ export class HeadKeeper {
   /** Where the last message began and ended: numbers of the chunk. */
   #beganIn = 0;
   #endedIn = 0;
-  /** How many messages began in that chunk before this one. */
+  /** How many messages began in the chunks that are kept before this one; -1 where it begins cannot be found. */
   #before = 0;
-  /** The chunks since the one in which the message began; null while there is only that one, which was read natively. */
+  /** The chunks since one that begins with a message; null while there is only that one, which was read natively. */
   #chunks: Uint8Array[] | null = null;
+  /** Those of a message that ended in a later chunk than it began in: the next one begins behind it. */
+  #past: Uint8Array[] | null = null;
   /** The chunk that JavaScript gives to the parser now. */
   #feeding: Uint8Array | null = null;
   #fed = 0;
@@ -73,9 +75,16 @@ export class HeadKeeper {
   began(): void {
     if (this.#buffer === null) return;
     const chunk = this.#chunk();
-    this.#before = chunk === this.#beganIn ? this.#before + 1 : chunk === this.#endedIn ? -1 : 0;
+    if (chunk === this.#beganIn) {
+      if (this.#before >= 0) this.#before++;
+    } else if (chunk === this.#endedIn) {
+      this.#before = this.#past === null ? -1 : this.#before + 1;
+    } else {
+      this.#before = 0;
+      this.#past = null;
+    }
     this.#beganIn = chunk;
-    this.#chunks = this.#feeding === null ? null : [this.#feeding];
+    this.#chunks = this.#past ?? (this.#feeding === null ? null : [this.#feeding]);
     this.#open = true;
     if (this.#native && begun.push(this) === 1) setImmediate(lookAtBegun);
   }
@@ -83,9 +92,11 @@ export class HeadKeeper {
   /** The parser has completed a message. */
   ended(): void {
     if (this.#buffer === null) return;
+    const chunk = this.#chunk();
+    if (chunk !== this.#beganIn) this.#past = this.#before < 0 ? null : this.#chunks;
     this.#open = false;
     this.#chunks = null;
-    this.#endedIn = this.#chunk();
+    this.#endedIn = chunk;
   }
 
   /** The bytes since the message began, or null where they are not known. */
@@ -94,9 +105,9 @@ export class HeadKeeper {
     // A message behind the end of another one: nothing tells where it begins.
     if (!this.#open || this.#chunks === null || this.#before < 0) return null;
     const all = Buffer.concat(this.#chunks);
-    if (all.byteLength > MAX_HEAD_BYTES) return null;
     const start = this.#before === 0 ? 0 : startOf(this.#parser, all, this.#before + 1);
-    return start === null ? null : all.subarray(start);
+    const head = start === null ? null : all.subarray(start);
+    return head !== null && head.byteLength > MAX_HEAD_BYTES ? null : head;
   }
 
   /**
@@ -120,7 +131,16 @@ export class HeadKeeper {
       this.#feeding = null;
       // The head is whole: what comes now is the body, which is nobody's to keep.
       if (!isInHead(this.#parser)) this.#chunks = null;
+      else if (this.#open && this.#past !== null) this.#forgetPast();
+      this.#past = null;
     }
+  }
+
+  /** A client whose requests never end where a chunk ends must not make the chunks pile up. */
+  #forgetPast(): void {
+    const head = this.bytes();
+    this.#chunks = head === null ? null : [Uint8Array.from(head)];
+    this.#before = head === null ? -1 : 0;
   }
 
   /** Is the message of this turn still incomplete? Then the chunk that has come is kept, and what follows is read by hand. */
