@@ -22,6 +22,7 @@ import { handedOver } from "./handed_on.ts";
 import { infoOf, type RemoteAddress, type ServeInfo } from "./serve_info.ts";
 import { webRequest } from "./web_request.ts";
 import { sendAtOnce, sendStream } from "./web_response.ts";
+import { settleAfterReading } from "./whole_answer.ts";
 
 export type { RemoteAddress, ServeInfo };
 
@@ -31,8 +32,10 @@ export type FetchHandler = (request: Request, info: ServeInfo) => Response | Pro
 /** How a handler is served. */
 export interface BridgeOptions {
   /** Makes the answer when the handler fails. By default the error is logged and the answer is 500. */
-  onError?: (error: unknown) => Response | Promise<Response>;
+  onError?: ErrorHandler;
 }
+
+type ErrorHandler = (error: unknown) => Response | Promise<Response>;
 
 /**
  * Makes a listener for the `request` event of a `node:http` server.
@@ -47,43 +50,45 @@ export function requestListener(
 ): (req: IncomingMessage, res: ServerResponse) => void {
   const onError = options.onError ?? internalError;
   return (req, res): void => {
-    const made = webRequest(req, res);
-    if (typeof made === "number") return refuse(req, res, made);
-    const { request, body } = made;
-    if (body !== null) res.once("close", () => body.abandon());
-    void serve(handler, onError, request, infoOf(req.socket), res);
+    const request = webRequest(req, res);
+    if (typeof request === "number") return refuse(req, res, request);
+    try {
+      const answer = handler(request, infoOf(req.socket, settleAfterReading));
+      // An answer that is there at once is sent in this turn.
+      if (answer instanceof Response) return send(res, answer, onError);
+      Promise.resolve(answer).then(
+        (response) => send(res, response, onError),
+        (error) => fail(res, error, onError),
+      );
+    } catch (error) {
+      fail(res, error, onError);
+    }
   };
 }
 
-async function serve(
-  handler: FetchHandler,
-  onError: (error: unknown) => Response | Promise<Response>,
-  request: Request,
-  info: ServeInfo,
-  res: ServerResponse,
-): Promise<void> {
+/** Sends what a handler gave. */
+function send(res: ServerResponse, response: Response, onError: ErrorHandler): void {
   try {
-    const answer = handler(request, info);
-    // An answer that is there at once is sent in this turn.
-    const response = answer instanceof Response ? answer : await answer;
-    if (!sendAtOnce(res, response)) await sendRest(res, response);
+    if (!sendAtOnce(res, response)) sendRest(res, response).catch((error) => fail(res, error, onError));
   } catch (error) {
-    await recover(onError, error, res).catch((again) => giveUp(res, again));
+    fail(res, error, onError);
   }
 }
 
 /** Sends a body that is not at hand, or lets somebody else give the answer. */
-function sendRest(res: ServerResponse, response: Response): Promise<void> | void {
+async function sendRest(res: ServerResponse, response: Response): Promise<void> {
   const take = handedOver(response);
-  return take === undefined ? sendStream(res, response) : take(res, response);
+  if (take === undefined) await sendStream(res, response);
+  else take(res, response);
+}
+
+/** A handler, or the body of what it gave, has failed. */
+function fail(res: ServerResponse, error: unknown, onError: ErrorHandler): void {
+  recover(onError, error, res).catch((again) => giveUp(res, again));
 }
 
 /** Answers for a handler that has failed, as long as nothing is said yet. */
-async function recover(
-  onError: (error: unknown) => Response | Promise<Response>,
-  error: unknown,
-  res: ServerResponse,
-): Promise<void> {
+async function recover(onError: ErrorHandler, error: unknown, res: ServerResponse): Promise<void> {
   if (res.headersSent || res.destroyed || hasLeft(res, error)) return giveUp(res, error);
   try {
     const response = await onError(error);

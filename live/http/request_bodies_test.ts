@@ -174,6 +174,23 @@ Deno.test("requestListener gives the path of a unix socket", async () => {
   Deno.removeSync(path.slice(0, -2), { recursive: true });
 });
 
+Deno.test("requestListener gives an empty body where none was sent", async () => {
+  await using bridge = await Bridge.start(async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/text") return new Response(`<${await request.text()}>`);
+    const reader = request.body?.getReader();
+    return new Response(`${(await reader?.read())?.done}\n`);
+  });
+  using wire = await bridge.wire();
+  for (const end of ["", "Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n"]) {
+    for (const [path, body] of [["/text", "<>"], ["/stream", "true\n"]]) {
+      const rest = end.includes("chunked") ? "0\r\n\r\n" : "";
+      await wire.send(`POST ${path} HTTP/1.1\r\nHost: a\r\n${end}\r\n${rest}`);
+      await wire.receive(`\r\n\r\n${body}`);
+    }
+  }
+});
+
 Deno.test("requestListener gives a request that fetch takes as it is", async () => {
   await using upstream = await Bridge.start(async (request) => {
     return new Response(`${request.method} ${request.headers.get("x-a")} ${await request.text()}`);

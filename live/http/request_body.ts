@@ -1,11 +1,12 @@
 /**
- * The body of a request as a web stream. It is lazy: nothing is taken from the connection before the handler reads, and
- * then no more than it reads, but for a buffer of 64 KiB. Chunks are handed on without a copy.
+ * The body of a request: as a web stream, or all of it at once, which is what most handlers want and takes a fraction of
+ * the time. It is lazy: nothing is taken from the connection before the handler reads, and the stream takes no more than it
+ * reads, but for a buffer of 64 KiB. Chunks are handed on without a copy.
  *
- * Happy path: the handler reads to the end, and the stream closes.
+ * Happy path: the handler reads to the end.
  *
  * Unhappy paths:
- * 1. The client leaves in the middle: the stream fails with what the connection says.
+ * 1. The client leaves in the middle: the stream, or the promise, fails with what the connection says.
  * 2. The handler does not read, or cancels: {@linkcode RequestBody.abandon} throws the rest away, so that the next request
  *    of the connection can be read.
  *
@@ -18,62 +19,109 @@ import type { IncomingMessage } from "node:http";
 /** How much may wait for a handler that reads more slowly than the client sends (bytes). */
 const BUFFERED = 65_536;
 
+/** Bytes in a buffer of their own. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
 /** One request's body. */
 export class RequestBody {
-  /** What the handler reads. */
-  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #request: IncomingMessage;
+  #stream: ReadableStream<Bytes> | null = null;
   #started = false;
+  #collected = false;
   #over = false;
 
   /**
-   * The body of a request that has one.
+   * The body of a request that may have one.
    *
    * @param request a request of which nothing was read yet
    */
   constructor(request: IncomingMessage) {
     this.#request = request;
-    this.stream = new ReadableStream({
+  }
+
+  /** The body as a stream. Behind {@linkcode RequestBody.collect} there is nothing left in it. */
+  get stream(): ReadableStream<Bytes> {
+    return this.#stream ??= new ReadableStream({
       type: "bytes",
       pull: (controller) => this.#pull(controller),
       cancel: () => this.#discard(),
     }, { highWaterMark: 0 });
   }
 
+  /**
+   * Reads all of it. Only before anybody has looked at the stream, and only once.
+   *
+   * @param make makes the result of the bytes
+   * @returns the result
+   * @throws what the connection says when the client leaves in the middle, or what `make` throws
+   */
+  collect<T>(make: (bytes: Bytes) => T): Promise<T> {
+    this.#collected = true;
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      this.#listen({
+        data: (chunk) => void chunks.push(chunk),
+        end: () => {
+          try {
+            resolve(make(joined(chunks)));
+          } catch (error) {
+            reject(error);
+          }
+        },
+        fail: reject,
+      });
+      if (!this.#over) this.#request.resume();
+    });
+  }
+
   /** The answer is complete: what the handler has not begun to read, nobody will. */
   abandon(): void {
-    if (!this.#started || !this.stream.locked) this.#discard();
+    if (!this.#started || (this.#stream !== null && !this.#stream.locked)) this.#discard();
   }
 
   #pull(controller: ReadableByteStreamController): void {
-    if (this.#over) return controller.error(new TypeError("Cannot read the body: the request is over"));
-    if (!this.#started) this.#start(controller);
-    this.#request.resume();
+    if (this.#collected) {
+      controller.close();
+      return controller.byobRequest?.respond(0);
+    }
+    if (!this.#started) {
+      this.#listen({
+        data: (chunk) => {
+          controller.enqueue(ownBytes(chunk));
+          if ((controller.desiredSize ?? 0) <= -BUFFERED) this.#request.pause();
+        },
+        end: () => {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        },
+        fail: (error) => controller.error(error),
+      });
+    }
+    if (!this.#over) this.#request.resume();
   }
 
-  #start(controller: ReadableByteStreamController): void {
+  #listen({ data, end, fail }: Listeners): void {
+    if (this.#over) return fail(new TypeError("Cannot read the body: the request is over"));
     this.#started = true;
     const request = this.#request;
-    if (request.destroyed) return this.#fail(controller, request.errored);
-    request.on("data", (chunk: Buffer) => {
-      if (this.#over) return;
-      controller.enqueue(ownBytes(chunk));
-      if ((controller.desiredSize ?? 0) <= -BUFFERED) request.pause();
-    });
-    request.once("end", () => {
+    const close = (error: Error | null): void => {
       if (this.#over) return;
       this.#over = true;
-      controller.close();
-      controller.byobRequest?.respond(0);
+      fail(error ?? new DOMException("The client left before the body was complete", "AbortError"));
+    };
+    const finish = (): void => {
+      if (this.#over) return;
+      this.#over = true;
+      end();
+    };
+    if (request.readableEnded) return finish();
+    if (request.destroyed) return close(request.errored);
+    request.on("data", (chunk: Buffer) => {
+      if (!this.#over) data(chunk);
     });
-    request.once("error", (error) => this.#fail(controller, error));
-    request.once("close", () => this.#fail(controller, null));
-  }
-
-  #fail(controller: ReadableByteStreamController, error: Error | null): void {
-    if (this.#over) return;
-    this.#over = true;
-    controller.error(error ?? new DOMException("The client left before the body was complete", "AbortError"));
+    request.once("end", finish);
+    request.once("error", close);
+    request.once("close", () => close(null));
   }
 
   #discard(): void {
@@ -82,9 +130,28 @@ export class RequestBody {
   }
 }
 
+/** Who is told of a body. Of `end` and `fail` one comes, once. */
+interface Listeners {
+  data(chunk: Buffer): void;
+  end(): void;
+  fail(error: unknown): void;
+}
+
 /** The bytes in a buffer of their own, which a byte stream takes away from whoever else looks at it. */
-function ownBytes(chunk: Buffer): Uint8Array<ArrayBuffer> {
+function ownBytes(chunk: Buffer): Bytes {
   const { buffer, byteOffset, byteLength } = chunk;
   const whole = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
   return whole ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(chunk);
+}
+
+function joined(chunks: readonly Buffer[]): Bytes {
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return ownBytes(only);
+  const all = new Uint8Array(chunks.reduce((length, { byteLength }) => length + byteLength, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return all;
 }

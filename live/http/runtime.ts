@@ -182,6 +182,15 @@ export function countBegins(parser: RequestParser, bytes: Uint8Array): number | 
   }
 }
 
+/**
+ * Says of a request without a body that nobody reads it: the runtime then spares itself the reading to its end.
+ *
+ * @param incoming a request that has neither a length nor an encoding, of which nothing was read yet
+ */
+export function closeUnread(incoming: IncomingMessage): void {
+  (incoming as { _dumpAndCloseReadable?(): void })._dumpAndCloseReadable?.();
+}
+
 /** The server's list of connections whose request has begun, and when. */
 interface BegunList {
   popActive(socket: Socket): void;

@@ -26,13 +26,15 @@ const known = new WeakMap<Socket, ServeInfo>();
  * What a handler is told of a connection.
  *
  * @param socket a connection of a `node:http` server
+ * @param meet called with a connection of which nobody has asked before
  * @returns always the same object for the same connection
  */
-export function infoOf(socket: Socket): ServeInfo {
+export function infoOf(socket: Socket, meet?: (socket: Socket) => void): ServeInfo {
   const before = known.get(socket);
   if (before !== undefined) return before;
   const info = { remoteAddress: addressOf(socket) };
   known.set(socket, info);
+  meet?.(socket);
   return info;
 }
 

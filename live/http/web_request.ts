@@ -13,18 +13,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { RequestBody } from "./request_body.ts";
-import { servedRequest } from "./served_request.ts";
-
-/** A request, with its body if it has one. */
-export interface WebRequest {
-  /** What the handler is given. */
-  readonly request: Request;
-  /** To be abandoned when the answer is complete; null without one. */
-  readonly body: RequestBody | null;
-}
-
-/** RFC 3986 section 3.2: a host and an optional port. What else could stand in a URL there would change its meaning. */
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+,;=-]+)(?::\d*)?$/;
+import { type Address, addressOf, hrefOf } from "./request_url.ts";
+import { closeUnread } from "./runtime.ts";
+import { type RequestParts, servedRequest } from "./served_request.ts";
 
 const METHODS_NOT_KNOWN = new Set(["CONNECT", "TRACE", "TRACK"]);
 
@@ -35,66 +26,66 @@ const METHODS_NOT_KNOWN = new Set(["CONNECT", "TRACE", "TRACK"]);
  * @param response its response, which closes when the client leaves
  * @returns the request, or the status to refuse it with
  */
-export function webRequest(incoming: IncomingMessage, response: ServerResponse): WebRequest | 400 | 501 {
+export function webRequest(incoming: IncomingMessage, response: ServerResponse): Request | 400 | 501 {
   const method = incoming.method ?? "GET";
   if (METHODS_NOT_KNOWN.has(method)) return 501;
-  const url = urlOf(incoming);
-  if (url === null) return 400;
+  const address = addressOf(incoming);
+  if (address === null) return 400;
   const body = bodyOf(incoming, method);
   try {
-    const request = servedRequest({
-      url,
-      method,
-      rawHeaders: incoming.rawHeaders,
-      body: body?.stream ?? null,
-      incoming,
-      makeSignal: () => signalOf(response),
-    });
-    return { request, body };
+    const request = servedRequest(new Parts(incoming, response, method, address, body));
+    // When the answer is complete nobody reads on.
+    if (body !== null) response.once("close", () => body.abandon());
+    return request;
   } catch {
     return 400;
   }
 }
 
+/** What the request is made of, as it is asked for. */
+class Parts implements RequestParts {
+  readonly incoming: IncomingMessage;
+  readonly method: string;
+  readonly body: RequestBody | null;
+  readonly #response: ServerResponse;
+  readonly #address: Address;
+
+  constructor(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    method: string,
+    address: Address,
+    body: RequestBody | null,
+  ) {
+    this.incoming = incoming;
+    this.method = method;
+    this.body = body;
+    this.#response = response;
+    this.#address = address;
+  }
+
+  get url(): string {
+    return hrefOf(this.#address);
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.incoming.rawHeaders;
+  }
+
+  makeSignal(): AbortSignal {
+    return signalOf(this.#response);
+  }
+}
+
 /** As `Deno.serve` has it: a body for every method that may have one, an empty one if none was sent. */
 function bodyOf(incoming: IncomingMessage, method: string): RequestBody | null {
-  if (method !== "GET" && method !== "HEAD") return new RequestBody(incoming);
   const { headers } = incoming;
+  const sent = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+  if (method !== "GET" && method !== "HEAD") return new RequestBody(incoming);
   // The web knows no body here, and what stays unread would stop the connection.
-  if (headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined) {
-    incoming.resume();
-  }
+  if (sent) incoming.resume();
+  else closeUnread(incoming);
   return null;
-}
-
-/** RFC 9112 section 3.2: the target is a path, a whole URL, or `*`; and two Hosts are a fault. */
-function urlOf(incoming: IncomingMessage): URL | null {
-  if (hostCount(incoming.rawHeaders) > 1) return null;
-  const target = incoming.url ?? "/";
-  if (/^https?:\/\//i.test(target)) {
-    const url = URL.parse(target);
-    return url === null || url.username !== "" || url.password !== "" ? null : url;
-  }
-  const host = incoming.headers.host || ownAddress(incoming);
-  if (!HOST.test(host)) return null;
-  if (target.startsWith("/")) return URL.parse(`http://${host}${target}`);
-  return target === "*" ? URL.parse(`http://${host}/*`) : null;
-}
-
-function hostCount(rawHeaders: readonly string[]): number {
-  let count = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]!;
-    if (name.length === 4 && name.toLowerCase() === "host") count++;
-  }
-  return count;
-}
-
-/** A client that speaks HTTP/1.0 need not say which host it means. */
-function ownAddress(incoming: IncomingMessage): string {
-  const { localAddress, localPort } = incoming.socket;
-  if (localAddress === undefined) return "localhost";
-  return localAddress.includes(":") ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
 }
 
 function signalOf(response: ServerResponse): AbortSignal {

@@ -17,7 +17,10 @@
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 
-import { takeBody } from "./body_at_hand.ts";
+import { fieldLines, statusLine } from "./answer_head.ts";
+import { type AtHand, takeAtHand } from "./response_at_hand.ts";
+import { standingLines } from "./runtime_answer.ts";
+import { writeWhole } from "./whole_answer.ts";
 
 type Chunk = ReadableStreamReadResult<Uint8Array>;
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
@@ -37,23 +40,49 @@ export function sendAtOnce(outgoing: ServerResponse, response: Response): boolea
   if (!(response instanceof Response)) {
     throw new TypeError(`Cannot answer a request: the handler gave ${typeName(response)}, not a Response`);
   }
-  const { status } = response;
+  const whole = takeAtHand(response);
+  const { status } = whole ?? response;
   if (status < 200) throw new TypeError(`Cannot answer a request: status ${status} is not a final one`);
-  if (response.bodyUsed) {
-    throw new TypeError("Cannot answer a request: the body of the response is used already");
+  if (whole === null) {
+    if (response.bodyUsed) {
+      throw new TypeError("Cannot answer a request: the body of the response is used already");
+    }
+    if (response.body !== null) return false;
   }
-  const body = takeBody(response);
-  if (body === null && response.body !== null) return false;
-  if (outgoing.destroyed) return true;
-  const head = new Head(response);
+  if (!outgoing.destroyed) sendWhole(outgoing, response, whole);
+  return true;
+}
+
+/** Sends what is there; null for a response without a body. */
+function sendWhole(outgoing: ServerResponse, response: Response, whole: AtHand | null): void {
+  const { status } = response;
+  const body = whole?.body ?? null;
   // RFC 9110 section 8.6: no length with 204; with 304 or to HEAD it would be that of a body not sent.
   const silent = status === 204 || status === 304 || outgoing.req.method === "HEAD";
-  if (body !== null) head.length = Buffer.byteLength(body);
-  else if (!silent) head.length = 0;
+  const length = body !== null ? Buffer.byteLength(body) : silent ? null : 0;
+  const sent = silent ? null : body;
+  if (whole !== null && sendInOne(outgoing, whole, sent, length)) return;
+  const head = new Head(response);
+  if (length !== null) head.length = length;
   head.write(outgoing);
-  if (body === null || silent) outgoing.end();
-  else outgoing.end(body);
-  return true;
+  if (sent === null) outgoing.end();
+  else outgoing.end(sent);
+}
+
+/** Past the runtime, where it has nothing to say. */
+function sendInOne(
+  outgoing: ServerResponse,
+  { status, statusText, headers, type }: AtHand,
+  body: string | Uint8Array | null,
+  length: number | null,
+): boolean {
+  const standing = statusText === "" ? standingLines(outgoing) : null;
+  const fields = standing === null ? null : fieldLines(headers, type);
+  if (fields === null) return false;
+  const framing = length === null ? "" : `content-length: ${length}\r\n`;
+  const ascii = typeof body === "string" && body.length === length;
+  const head = statusLine(status) + fields + framing + standing;
+  return writeWhole({ res: outgoing, head, body, ascii });
 }
 
 /**
