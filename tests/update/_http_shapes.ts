@@ -37,7 +37,7 @@ const CLOSE = `GET / HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`;
 const OLD = "GET / HTTP/1.0\r\n\r\n";
 const OLD_KEPT = "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n";
 
-/** What all of them are when the connection is new, idle, or in the middle of a request. */
+/** Those that need nothing but what is sent. */
 export const SHAPES: readonly Shape[] = [
   { name: "silent since it was accepted", before: "", still: GET, by: "n" },
   { name: "silent until after the update", before: "", after: GET, by: "n" },
@@ -176,7 +176,7 @@ export const SHAPES: readonly Shape[] = [
   { name: "a slow download", before: `GET /big HTTP/1.1\r\n${HOST}\r\n`, after: GET, by: "on", slow: true },
 ];
 
-/** Those that need a file which is there from the time of the standstill on. */
+/** Those whose answers wait for a file, which is there from the standstill on. */
 export function gatedShapes(file: string): readonly Shape[] {
   const ask = (path: string, version = "1.1"): string =>
     `GET ${path}?file=${encodeURIComponent(file)} HTTP/${version}\r\n${HOST}\r\n`;

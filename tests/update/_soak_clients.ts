@@ -55,6 +55,12 @@ export function conversations(gate: string): readonly Conversation[] {
     { name: "HTTP/1.0 keep-alive", sends: "GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", clients: 1 },
     { name: "pipelined", sends: GET + GET + GET, clients: 2 },
     { name: "pipelined, cut", sends: GET + GET + GET, pieces: 45, clients: 2 },
+    {
+      name: "uploads in a row, cut",
+      sends: [GET, `${upload}\r\n${BODY}`, GET, `${upload}\r\n${BODY}`].join(""),
+      pieces: 59,
+      clients: 2,
+    },
     { name: "heads in pieces", sends: GET, pieces: 7, clients: 3 },
     { name: "slow uploads", sends: `${upload}\r\n${BODY}`, pieces: 25, from: 80, clients: 2 },
     { name: "chunked uploads", sends: chunked, pieces: 40, clients: 1 },

@@ -1,9 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { freePort, startApp } from "../../testing/mod.ts";
-import { builds, LIBRARY, onlyForReal } from "./_fixtures.ts";
+import { LIBRARY, onlyForReal } from "./_fixtures.ts";
 import { type HttpService, startHttp } from "./_http_app.ts";
-import { complaints, concludes, everything, reference } from "./_http_exact.ts";
-import { Peer } from "./_peer.ts";
+import { answeredBy, complaints, concludes, everything, reference } from "./_http_exact.ts";
+import type { Peer } from "./_peer.ts";
 
 const GET = "GET / HTTP/1.1\r\nhost: example.org\r\naccept: */*\r\n\r\n";
 const OTHER = "HEAD /204 HTTP/1.1\r\nhost: example.org\r\nx-empty:\r\n\r\n";
@@ -128,36 +127,37 @@ Deno.test("a head that has come in part is answered by the old build when the up
 });
 
 Deno.test("what becomes garbage after the update, or never an end, is told so by the new build", async () => {
-  await using all = builds();
-  const text = (build: string): string =>
+  const text = (build: string, limits: string): string =>
     `import { createServer } from "node:http";
 import { open } from "${LIBRARY}";
 const live = await open();
-const server = createServer({ connectionsCheckingInterval: 50, headersTimeout: 800 }, (_, res) => res.end("${build}"));
+const server = createServer({ ${limits} }, (_, res) => res.setHeader("x-build", "${build}").end("done"));
 await live.server("web", server, { hostname: "127.0.0.1", port: Number(Deno.args[0]) });
 await live.ready();
 `;
-  const first = await all.write("a", text("a"));
-  const second = await all.write("b", text("b"));
-  const port = freePort();
-  await using app = await startApp({ entry: first, args: [String(port)] });
-  using garbage = await Peer.connect(port);
-  using silent = await Peer.connect(port);
-  using ended = await Peer.connect(port);
-  using good = await Peer.connect(port);
-  for (const peer of [garbage, silent, ended, good]) peer.send("GET / HTTP/1.1\r\nho");
-  using other = await Peer.connect(port);
-  other.send("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-  assertEquals(await other.ended(), "finished");
-  assertEquals((await app.upgrade({ build: second })).outcome, "committed");
+  await using service = await startHttp({ kind: "server", text: (build) => text(build, "") });
+  const impatient = text("c", "connectionsCheckingInterval: 50, headersTimeout: 500");
+  await service.write("c", { text: () => impatient });
+  using held = new DisposableStack();
+  const half = async (): Promise<Peer> => {
+    const peer = held.use(await service.connect());
+    peer.send("GET / HTTP/1.1\r\nho");
+    return peer;
+  };
+  const [garbage, ended, good, silent] = [await half(), await half(), await half(), await half()];
+  await service.seen();
+  await service.commits("b");
   garbage.send("st x\r\n\x00\x01 no header: at all\r\n\r\n");
   ended.finish();
   good.send("st: x\r\nconnection: close\r\n\r\n");
   assertEquals([await garbage.ended(), await ended.ended(), await good.ended()], Array(3).fill("finished"));
   assertMatch(garbage.text, /^HTTP\/1\.1 400 Bad Request\r\nConnection: close\r\n\r\n$/);
   assertEquals(ended.text, "", "to half a request there is nothing to say");
-  assertMatch(good.text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nb$/);
-  // The time for a head that the server sets goes on to count.
+  assertMatch(good.text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\ndone$/);
+  assertEquals(answeredBy(good.text), "b");
+  // The time that a server gives for a head counts for one that has crossed as well.
+  assertEquals(silent.ending, "open");
+  await service.commits("c");
   assertEquals(await silent.ended(), "finished");
   assertMatch(silent.text, /^HTTP\/1\.1 408 Request Timeout\r\nConnection: close\r\n\r\n$/);
 });

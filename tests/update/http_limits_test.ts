@@ -116,6 +116,7 @@ Deno.test("more connections than there is room to duplicate refuse an update; fe
   const [leaving, staying] = [peers.slice(60), peers.slice(0, 60)];
   for (const peer of leaving) peer.send(GET);
   await everything(leaving.map((peer, at) => concludes(`leaving ${at}`, peer, wanted, "aaa")));
+  await waitFor(() => descriptors(service.app.pid).length < 110, { what: "their descriptors to be closed" });
   const record = await service.commits("b");
   assert(record.fds > 0);
   for (const peer of staying) peer.send(GET);
@@ -137,10 +138,12 @@ Deno.test("who finds no descriptor left waits until there is one, and then updat
   for (const peer of first) peer.send(GET);
   await everything(first.map((peer, at) => concludes(`first ${at}`, peer, two, "aaa")));
   await everything(rest.map((peer) => peer.until("an answer", ({ text }) => answeredBy(text) === "a")));
-  await everything(rest.slice(15).map((peer, at) => concludes(`rest ${at}`, peer, one, "aa")));
+  const [staying, leaving] = [rest.slice(0, 8), rest.slice(8)];
+  await everything(leaving.map((peer, at) => concludes(`leaving ${at}`, peer, one, "aa")));
+  await waitFor(() => descriptors(service.app.pid).length < 48, { what: "their descriptors to be closed" });
   await service.commits("b");
-  for (const peer of rest.slice(0, 15)) peer.send(GET);
-  await everything(rest.slice(0, 15).map((peer, at) => concludes(`staying ${at}`, peer, two, "abb")));
+  for (const peer of staying) peer.send(GET);
+  await everything(staying.map((peer, at) => concludes(`staying ${at}`, peer, two, "abb")));
 });
 
 for (const overdue of ["refuse", "close"] as const) {

@@ -1,18 +1,8 @@
-import { type HttpService, KINDS, startHttp } from "./_http_app.ts";
-import { answeredBy, complaints, concludes, everything, reference } from "./_http_exact.ts";
-import { gatedShapes, type Shape, SHAPES } from "./_http_shapes.ts";
-import type { Peer } from "./_peer.ts";
 import { assertEquals } from "@std/assert";
-
-/** What comes for each shape when nothing else happens. */
-async function references(service: HttpService, shapes: readonly Shape[]): Promise<Map<Shape, string>> {
-  const wanted = new Map<Shape, string>();
-  for (const shape of shapes) {
-    const { before, still = "", after = "", like, ends } = shape;
-    wanted.set(shape, await reference(service, like ?? before + still + after, ends));
-  }
-  return wanted;
-}
+import { KINDS, startHttp } from "./_http_app.ts";
+import { complaints } from "./_http_exact.ts";
+import { playShapes, references } from "./_http_play.ts";
+import { gatedShapes, SHAPES } from "./_http_shapes.ts";
 
 for (const kind of KINDS) {
   Deno.test(`live.${kind}: no shape of traffic notices an update, to the byte`, async (t) => {
@@ -24,29 +14,13 @@ for (const kind of KINDS) {
 
     for (const [round, [old, next]] of ([["a", "b"], ["b", "a"], ["a", "b"]] as const).entries()) {
       await t.step(`update ${round + 1}`, async () => {
-        await Deno.remove(gate);
-        using held = new DisposableStack();
-        const peers = new Map<Shape, Peer>();
-        for (const shape of shapes) {
-          const peer = held.use(await service.connect());
-          if (shape.slow) peer.hold();
-          peer.send(shape.before);
-          peers.set(shape, peer);
-        }
-        await service.seen();
-        const update = service.commits(next);
-        await service.still(round + 1);
-        for (const [shape, peer] of peers) peer.send(shape.still ?? "");
-        await Deno.writeTextFile(gate, "");
-        for (const peer of peers.values()) peer.goOn();
-        await update;
-        for (const [shape, peer] of peers) peer.send(shape.after ?? "");
-        await everything([...peers].map(async ([shape, peer]) => {
-          const alone = shape.like !== undefined;
-          if (alone) await peer.until("answers", ({ text }) => answeredBy(text).length >= shape.by.length);
-          const by = shape.by.replaceAll("o", old).replaceAll("n", next) + (shape.ends ? "" : next);
-          await concludes(shape.name, peer, wanted.get(shape)!, by, shape.ends);
-        }));
+        await playShapes(service, shapes, wanted, gate, async (still) => {
+          const update = service.commits(next);
+          await service.still(round + 1);
+          await still();
+          await update;
+          return { old, next };
+        });
       });
     }
     assertEquals(complaints(service.app.output().stderr), []);
