@@ -62,7 +62,9 @@ export { flbs, registerFlb, registerHandler, unregisterFlb, unregisterHandler } 
 export { HandoverError, type HandoverErrorCode } from "./kho/errors.ts";
 export { OwnedFd, SysError, type Whence } from "./sys/mod.ts";
 export type { Live } from "./live/live.ts";
+export type { InheritOptions } from "./live/inherit.ts";
 export type { LiveConversations } from "./live/live_conversations.ts";
+export type { LiveResources } from "./live/live_resources.ts";
 export type { OpenOptions } from "./live/open.ts";
 export type { ServerAddress } from "./live/address.ts";
 export type { LiveFile, LiveFileOptions } from "./live/file.ts";

@@ -98,6 +98,7 @@ const KEYS = [
     "version",
     "graphs",
     "cookie",
+    "link",
     "zz",
   );
 

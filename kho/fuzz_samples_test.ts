@@ -164,5 +164,6 @@ function sampleFd(index: number): FdRecord {
     kind: ROLES[index % ROLES.length] ?? "preserved",
   };
   if (index % 2 === 1) record.cookie = BigInt(index) << 40n;
+  else if (index % 4 === 2) record.link = "anon_inode:[eventfd]";
   return record;
 }

@@ -1,12 +1,13 @@
 /**
- * What tells one open descriptor from another after a jump: device and inode, and the cookie of a socket.
+ * What tells one open descriptor from another after a jump: device and inode, the cookie of a socket, and the kernel's name
+ * for an anonymous inode. What else is to know of one of those (counts, clocks, watches), its handler compares.
  *
  * A number alone says nothing: it may have been closed and taken by something else. Inode numbers of sockets are
  * reused in time, their cookies never (`SO_COOKIE`, socket(7)).
  *
  * @module
  */
-import { type FileStat, fstat, socketCookie, SysError } from "../sys/mod.ts";
+import { fdLink, type FileStat, fstat, socketCookie, SysError } from "../sys/mod.ts";
 import type { FdRecord, FdRole } from "./abi/segment.ts";
 import { HandoverError } from "./errors.ts";
 
@@ -22,6 +23,7 @@ export function identify(fd: number, kind: FdRole): FdRecord {
   const stat = fstat(fd);
   const record: FdRecord = { fd, dev: stat.dev, ino: stat.ino, mode: stat.mode, kind };
   if (stat.kind === "socket") record.cookie = socketCookie(fd);
+  else if (stat.kind === "anon") record.link = fdLink(fd);
   return record;
 }
 
@@ -48,6 +50,9 @@ export function verifyIdentity(record: FdRecord): void {
     throw wrong(record, `it is another one (${stat.kind}, inode ${stat.ino} instead of ${record.ino})`);
   }
   if (record.cookie !== undefined) throw wrong(record, "it is another socket");
+  if (record.link !== undefined && fdLink(record.fd) !== record.link) {
+    throw wrong(record, `it is another one (${fdLink(record.fd)} instead of ${record.link})`);
+  }
 }
 
 /**

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 
 import { makePipe, makeSocketPair } from "../sys/helpers_test.ts";
-import { createMemfd, fstat, openFile, SysError } from "../sys/mod.ts";
+import { createMemfd, fstat, openFile, OwnedFd, SysError } from "../sys/mod.ts";
+import { call } from "../sys/symbols.ts";
 import { tempDir } from "../testing/wait.ts";
 import { assertHandoverError } from "./helpers_test.ts";
 import { identify, verifyIdentity } from "./identity.ts";
@@ -63,6 +64,19 @@ Deno.test("verifyIdentity() knows a socket by its cookie where everything else i
   );
   const swapped = { ...identify(other.fd, "preserved"), fd: one.fd };
   assertHandoverError(() => verifyIdentity(swapped), "WRONG_DESCRIPTOR", "it is another one (socket");
+});
+
+Deno.test("verifyIdentity() knows the kinds of anonymous inodes apart, which share one number", () => {
+  using count = OwnedFd.adopt(call.eventfd(0, 0o2000000));
+  using set = OwnedFd.adopt(call.epoll_create1(0o2000000));
+  const record = identify(count.fd, "preserved");
+  assertEquals(record.link, "anon_inode:[eventfd]");
+  verifyIdentity(record);
+  assertHandoverError(
+    () => verifyIdentity({ ...record, fd: set.fd }),
+    "WRONG_DESCRIPTOR",
+    "it is another one (anon_inode:[eventpoll] instead of anon_inode:[eventfd])",
+  );
 });
 
 Deno.test("verifyIdentity() does not mind other permission bits", async () => {

@@ -76,7 +76,7 @@ export class Commit {
     const { incoming, device, session, resources, states } = this.#parts;
     const unclaimed = resources.unclaimed();
     this.#dropped = [
-      ...unclaimed.filter(({ kind }) => kind !== "connection").map(({ name }) => name),
+      ...unclaimed.filter(({ kind }) => kind !== "connection" && kind !== "part").map(({ name }) => name),
       ...states.unclaimed(),
     ];
     this.#files = device.sessions().filter(({ direction }) => direction === "incoming")

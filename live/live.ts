@@ -65,18 +65,6 @@ export class Live extends LiveConversations {
   }
 
   /**
-   * Takes back the descriptor of that name, or creates it.
-   *
-   * @param name 1 to 63 bytes without `#` and `@`
-   * @param create makes the descriptor when nothing was handed over; the application's from then on
-   * @returns the descriptor, the application's; it must stay open as long as it is to survive updates
-   * @throws {LuoError} `EEXIST` name in use or of another kind, `ENOENT` no handler carries such a descriptor, `EINVAL`
-   */
-  async inherit(name: string, create: () => OwnedFd | Promise<OwnedFd>): Promise<OwnedFd> {
-    return await take(this.#life.resources, name, "descriptor", create);
-  }
-
-  /**
    * Takes back the shared memory of that name, or creates it, filled with zeros.
    *
    * @param name 1 to 63 bytes without `#` and `@`

@@ -12,6 +12,7 @@
  */
 import { openEventStreams, openWebSockets } from "./channels.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { LiveResources } from "./live_resources.ts";
 import type { EventFeed, EventStreamsOptions } from "./streams/event_streams.ts";
 import type { ServerAddress } from "./address.ts";
 import type { DatagramOptions } from "./streams/datagram.ts";
@@ -22,11 +23,12 @@ import type { WebSockets, WebSocketsOptions } from "./streams/web_sockets.ts";
 import type { WebSocketLike, WebSocketPackage } from "./streams/ws_package.ts";
 
 /** Conversations of an application. */
-export class LiveConversations {
+export class LiveConversations extends LiveResources {
   readonly #life: Lifecycle;
 
   /** For `open()` only. */
   constructor(life: Lifecycle) {
+    super(life);
     this.#life = life;
   }
 

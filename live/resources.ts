@@ -20,16 +20,29 @@ import { describeFd, type OwnedFd } from "../sys/mod.ts";
 import type { Taken } from "./http/connections.ts";
 import { Kept } from "./kept.ts";
 
-/** What a name stands for. */
+/** What a name stands for. A part belongs to the resource whose name stands before its `#`. */
 export type ResourceKind =
+  | "child"
   | "connection"
   | "connections"
   | "control"
   | "datagram"
   | "descriptor"
+  | "directory"
+  | "epoll"
+  | "eventfd"
   | "file"
   | "listener"
-  | "segment";
+  | "part"
+  | "pipe"
+  | "segment"
+  | "shm"
+  | "terminal"
+  | "timer"
+  | "watch";
+
+/** Kinds whose names are made here: they may hold `#` and `@`. */
+const OWN_KINDS: ReadonlySet<ResourceKind> = new Set(["connection", "connections", "control", "part"]);
 
 /** Longest name of a resource, in bytes. */
 export const MAX_RESOURCE_NAME_BYTES = 63;
@@ -95,6 +108,14 @@ export class Resources {
     this.#unclaimed.delete(name);
     this.#live.set(name, { name, kind, token: record.token, fd: fd.fd, preserved: false });
     return fd;
+  }
+
+  /** The inverse of {@linkcode claim}: what was handed over waits to be claimed again. The caller closes its descriptor. */
+  unclaim(name: string): void {
+    const resource = this.#live.get(name);
+    if (resource === undefined || resource.preserved) return;
+    this.#live.delete(name);
+    this.#unclaimed.set(name, { name, token: resource.token, kind: resource.kind });
   }
 
   /**
@@ -289,7 +310,7 @@ export class Resources {
 
   #check(name: string, kind: ResourceKind): void {
     const bytes = new TextEncoder().encode(name).byteLength;
-    const own = kind === "connection" || kind === "connections" || kind === "control";
+    const own = OWN_KINDS.has(kind);
     if (
       bytes < 1 || !name.isWellFormed() || (!own && (bytes > MAX_RESOURCE_NAME_BYTES || /[#@]/.test(name)))
     ) {

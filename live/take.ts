@@ -16,8 +16,9 @@ import { takeover } from "./takeover.ts";
  * @param kind what it stands for
  * @param create makes it when nothing was handed over
  * @param standIn takes the place of both in a check, and is told whether something was handed over
+ * @param check looks at the descriptor, and is told whether it was handed over; when it throws, nothing was taken
  * @returns the descriptor, the caller's
- * @throws {LuoError} `EEXIST`, `ENOENT`, `EINVAL`; what `create` throws
+ * @throws {LuoError} `EEXIST`, `ENOENT`, `EINVAL`; what `create` and `check` throw
  */
 export async function take(
   resources: Resources,
@@ -25,12 +26,20 @@ export async function take(
   kind: ResourceKind,
   create: () => OwnedFd | Promise<OwnedFd>,
   standIn?: (handed: boolean) => OwnedFd,
+  check: (fd: OwnedFd, handed: boolean) => void = () => {},
 ): Promise<OwnedFd> {
   if (takeover.check !== null) return takeover.check.take(resources, name, kind, standIn);
-  const handed = resources.claim(name, kind);
-  if (handed !== null) return handed;
   using undo = new DisposableStack();
+  const handed = resources.claim(name, kind);
+  if (handed !== null) {
+    undo.use(handed);
+    undo.defer(() => resources.unclaim(name));
+    check(handed, true);
+    undo.move();
+    return handed;
+  }
   const made = undo.use(await create());
+  check(made, false);
   resources.add(name, kind, made.fd);
   undo.move();
   return made;

@@ -209,6 +209,11 @@ export class HandlerRegistry {
     return this.#handlers.find((handler) => handler.canPreserve({ fd }));
   }
 
+  /** The names of all handlers, in the order in which they are asked. */
+  names(): string[] {
+    return this.#handlers.map(({ compatible }) => compatible);
+  }
+
   /** The handler of exactly that name. */
   get(compatible: string): FileHandler | undefined {
     return this.#handlers.find((handler) => handler.compatible === compatible);

@@ -32,6 +32,21 @@ export const libc = {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int fcntl(int fd, int op, ... /* int arg */)
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" }, // int open(const char *path, int flags, ... /* mode_t */)
 
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" }, // int fallocate(int fd, int mode, off_t offset, off_t length)
+
+  // sys/eventfd.h, sys/timerfd.h, sys/signalfd.h, sys/inotify.h, sys/epoll.h
+  epoll_create1: { parameters: ["i32"], result: "i32" }, // int epoll_create1(int flags)
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" }, // int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout)
+  eventfd: { parameters: ["u32", "i32"], result: "i32" }, // int eventfd(unsigned count, int flags)
+  inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int inotify_add_watch(int fd, const char *path, uint32_t mask)
+  inotify_init1: { parameters: ["i32"], result: "i32" }, // int inotify_init1(int flags)
+  inotify_rm_watch: { parameters: ["i32", "i32"], result: "i32" }, // int inotify_rm_watch(int fd, int wd)
+  signalfd: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // int signalfd(int fd, const sigset_t *mask, int flags)
+  timerfd_create: { parameters: ["i32", "i32"], result: "i32" }, // int timerfd_create(int clock, int flags)
+  timerfd_gettime: { parameters: ["i32", "buffer"], result: "i32" }, // int timerfd_gettime(int fd, struct itimerspec *value)
+  timerfd_settime: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" }, // int timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *before)
+
   // unistd.h, dirent.h
   chdir: { parameters: ["buffer"], result: "i32" }, // int chdir(const char *path)
   close: { parameters: ["i32"], result: "i32" }, // int close(int fd)
@@ -47,6 +62,7 @@ export const libc = {
   getppid: { parameters: [], result: "i32" }, // pid_t getppid(void)
   getuid: { parameters: [], result: "u32" }, // uid_t getuid(void)
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" }, // off_t lseek(int fd, off_t offset, int whence)
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" }, // int pipe2(int fds[2], int flags)
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" }, // ssize_t pread(int fd, void *buf, size_t count, off_t offset)
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "i32" }, // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset)
   read: { parameters: ["i32", "buffer", "usize"], result: "i32" }, // ssize_t read(int fd, void *buf, size_t count)
@@ -54,9 +70,16 @@ export const libc = {
   unlink: { parameters: ["buffer"], result: "i32" }, // int unlink(const char *path)
   write: { parameters: ["i32", "buffer", "usize"], result: "i32" }, // ssize_t write(int fd, const void *buf, size_t count)
 
+  // stdlib.h
+  grantpt: { parameters: ["i32"], result: "i32" }, // int grantpt(int fd)
+  posix_openpt: { parameters: ["i32"], result: "i32" }, // int posix_openpt(int flags)
+  ptsname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" }, // int ptsname_r(int fd, char *buf, size_t size): answers an error number itself
+  unlockpt: { parameters: ["i32"], result: "i32" }, // int unlockpt(int fd)
+
   // sys/stat.h, sys/statfs.h
   fstat: { parameters: ["i32", "buffer"], result: "i32" }, // int fstat(int fd, struct stat *statbuf)
   fstatfs: { parameters: ["i32", "buffer"], result: "i32" }, // int fstatfs(int fd, struct statfs *buf)
+  mkfifo: { parameters: ["buffer", "u32"], result: "i32" }, // int mkfifo(const char *path, mode_t mode)
   syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" }, // long syscall(long number, ...)
   umask: { parameters: ["u32"], result: "u32" }, // mode_t umask(mode_t mask)
 
@@ -64,6 +87,8 @@ export const libc = {
   madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" }, // int madvise(void *addr, size_t length, int advice)
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" }, // int memfd_create(const char *name, unsigned flags)
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" }, // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+  shm_open: { parameters: ["buffer", "i32", "u32"], result: "i32" }, // int shm_open(const char *name, int flags, mode_t mode)
+  shm_unlink: { parameters: ["buffer"], result: "i32" }, // int shm_unlink(const char *name)
   munmap: { parameters: ["pointer", "usize"], result: "i32" }, // int munmap(void *addr, size_t length)
 
   // sys/ioctl.h, poll.h
@@ -99,6 +124,7 @@ export const libc = {
   posix_spawnattr_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)
   posix_spawnattr_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)
   posix_spawnattr_setflags: { parameters: ["buffer", "i16"], result: "i32" }, // int …(posix_spawnattr_t *, short flags)
+  posix_spawnattr_setpgroup: { parameters: ["buffer", "i32"], result: "i32" }, // int …(posix_spawnattr_t *, pid_t pgroup)
   posix_spawnattr_setsigdefault: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawnattr_t *, const sigset_t *)
   posix_spawnattr_setsigmask: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawnattr_t *, const sigset_t *)
 
@@ -106,6 +132,7 @@ export const libc = {
   kill: { parameters: ["i32", "i32"], result: "i32" }, // int kill(pid_t pid, int sig)
   pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int pthread_sigmask(int how, const sigset_t *set, sigset_t *oldset)
   sigpending: { parameters: ["buffer"], result: "i32" }, // int sigpending(sigset_t *set)
+  waitid: { parameters: ["i32", "i32", "buffer", "i32"], result: "i32" }, // int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t waitpid(pid_t pid, int *status, int options)
 
   // sys/prctl.h

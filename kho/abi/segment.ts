@@ -6,6 +6,7 @@
  *
  *     [ "kho-v1", sha256(payload) : bytes .32, payload : bytes ]
  *     payload = { "blobs": [bytes], "fds": [FD], "image": IMAGE, "metadata": METADATA, "subtrees": [{"handle","name"}] }
+ *     FD = { "fd", "dev", "ino", "mode", "kind", ?"cookie" of a socket, ?"link" of an anonymous inode }
  *
  * @module
  */
@@ -31,6 +32,9 @@ export type FdRole = "preserved" | "journal" | "inherited" | "runtime" | "guardi
 
 const FD_ROLES: readonly string[] = ["preserved", "journal", "inherited", "runtime", "guardian"];
 
+/** Longest name of an anonymous inode. The kernel's own have some 20 characters. */
+const MAX_LINK_CHARACTERS = 255;
+
 /** One descriptor that crosses, with what identifies it. */
 export interface FdRecord {
   /** Its number, which it keeps across the jump. */
@@ -45,6 +49,8 @@ export interface FdRecord {
   kind: FdRole;
   /** `SO_COOKIE` of a socket: the kernel never gives one twice. */
   cookie?: bigint;
+  /** What the kernel calls an anonymous inode, such as `anon_inode:[eventfd]`: many of them share one number. */
+  link?: string;
 }
 
 /** Who wrote the segment, when, for whom. */
@@ -186,16 +192,21 @@ function readFd(value: CborValue): FdRecord | null {
   if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Uint8Array) {
     return null;
   }
-  const { fd, dev, ino, mode, kind, cookie } = value;
-  const members = cookie === undefined ? 5 : 6;
+  const { fd, dev, ino, mode, kind, cookie, link } = value;
+  const members = 5 + (cookie === undefined ? 0 : 1) + (link === undefined ? 0 : 1);
   if (Object.keys(value).length !== members || typeof kind !== "string" || !FD_ROLES.includes(kind)) {
     return null;
   }
   if (!isUnsigned(fd, 0x7fffffff) || !isUnsigned(mode, 0xffffffff) || !isU64(dev) || !isU64(ino)) return null;
   const record: FdRecord = { fd, dev: BigInt(dev), ino: BigInt(ino), mode, kind: kind as FdRole };
-  if (cookie === undefined) return record;
-  if (!isU64(cookie)) return null;
-  record.cookie = BigInt(cookie);
+  if (cookie !== undefined) {
+    if (!isU64(cookie)) return null;
+    record.cookie = BigInt(cookie);
+  }
+  if (link !== undefined) {
+    if (typeof link !== "string" || link.length < 1 || link.length > MAX_LINK_CHARACTERS) return null;
+    record.link = link;
+  }
   return record;
 }
 
@@ -225,6 +236,7 @@ function explainFd(value: CborValue, place: Place): FdRecord {
     kind: kind as FdRole,
   };
   if (fields.maybe("cookie") !== undefined) record.cookie = fields.u64("cookie");
+  if (fields.maybe("link") !== undefined) record.link = fields.text("link", 1, MAX_LINK_CHARACTERS);
   fields.end();
   return record;
 }

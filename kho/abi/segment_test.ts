@@ -13,6 +13,12 @@ Deno.test("parseSegment() gives back what encodeSegment() wrote", () => {
   assertEquals(read(encodeSegment(empty)), empty);
 });
 
+Deno.test("parseSegment() reads what encodeSegment() wrote of an anonymous inode", () => {
+  const [fd] = sampleSegment().fds;
+  const record = sampleSegment({ fds: [{ ...fd!, mode: 0o600, link: "anon_inode:[eventfd]" }] });
+  assertEquals(read(encodeSegment(record)), record);
+});
+
 Deno.test("encodeSegment() writes kho-v1 byte for byte", () => {
   assertEquals(KHO_VERSION, "kho-v1");
   assertEquals(encodeCbor(encodeSegment(sampleSegment())).toHex(), GOLDEN);
@@ -34,6 +40,8 @@ Deno.test("parseSegment() refuses what is out of range or there twice", () => {
     [["fds", 0, "fd"], 8, "$.fds of the handover: a number is there twice"],
     [["fds", 0, "mode"], 0x100000000, "$.fds[0].mode"],
     [["fds", 0, "ino"], -1, "$.fds[0].ino"],
+    [["fds", 0, "link"], "", "$.fds[0].link"],
+    [["fds", 0, "link"], 1, "$.fds[0].link"],
     [["metadata", "boot_id"], "", "$.metadata.boot_id"],
     [["metadata", "pid"], -1, "$.metadata.pid"],
     [["subtrees", 0, "name"], "", "$.subtrees[0].name"],

@@ -17,21 +17,13 @@ import {
   encodeSockaddr,
   getpeername,
   getsockname,
-  monotonicNs,
   type OwnedFd,
   type SocketAddress,
   SysError,
 } from "../../sys/mod.ts";
-import {
-  dropErrors,
-  isUnixSocket,
-  receiveDatagram,
-  sendDatagram,
-  type Watch,
-  watchReadable,
-} from "../../sys/network.ts";
-import type { Connections, Taken } from "../http/connections.ts";
-import type { Carrier, OverduePolicy, PortOptions } from "../port.ts";
+import { dropErrors, isUnixSocket, receiveDatagram, sendDatagram } from "../../sys/network.ts";
+import type { OverduePolicy } from "../port.ts";
+import { Tap } from "./tap.ts";
 import { type DatagramAddress, datagramAddressOf, socketAddressFrom } from "./datagram_address.ts";
 
 /** Datagrams that are received in one turn of the event loop: others want to have theirs. */
@@ -104,25 +96,17 @@ export interface DatagramParts {
   drop(): void;
 }
 
-/** A carried datagram socket; it has no connections, but handlers under way, which an update waits for. */
-export class DatagramPort implements DatagramSocket, Carrier, Connections {
-  readonly name: string;
-  readonly options: PortOptions;
-  readonly connections: Connections = this;
+/** A carried datagram socket. */
+export class DatagramPort extends Tap implements DatagramSocket {
   readonly #parts: DatagramParts;
   readonly #sized: boolean;
   #fd: OwnedFd | null;
-  #watch: Watch | null = null;
   #early: [Uint8Array, DatagramAddress | undefined][] | null = [];
-  #pending = new Set<Promise<unknown>>();
-  #change: PromiseWithResolvers<void> | null = null;
-  #pausedNs: bigint | null = null;
   #closed: Promise<void> | null = null;
 
   /** @param parts what it needs */
   constructor(parts: DatagramParts) {
-    this.name = parts.name;
-    this.options = { overdue: parts.overdue };
+    super(parts.name, parts.overdue);
     this.#parts = parts;
     this.#fd = parts.fd;
     this.#sized = parts.fd !== null && isUnixSocket(parts.fd.fd);
@@ -159,65 +143,17 @@ export class DatagramPort implements DatagramSocket, Carrier, Connections {
     return second === true;
   }
 
-  listen(): void {}
-
-  open(): void {
+  override open(): void {
     if (this.#fd === null || this.#early === null) return;
     this.#parts.settle(this.fd);
     const early = this.#early;
     this.#early = null;
     for (const [bytes, to] of early) this.send(bytes, to);
-    this.#watch = watchReadable(this.fd, () => this.#receive());
-    if (this.#pausedNs !== null) this.#watch.off();
+    this.watch(this.fd);
   }
 
-  close(): Promise<void> {
+  override close(): Promise<void> {
     return this.#closed ??= this.#close();
-  }
-
-  get size(): number {
-    return 0;
-  }
-
-  get owing(): number {
-    return this.#pending.size;
-  }
-
-  pause(): void {
-    this.#pausedNs ??= monotonicNs();
-    this.#watch?.off();
-  }
-
-  resume(): void {
-    this.#pausedNs = null;
-    this.#watch?.on();
-  }
-
-  async settled(): Promise<void> {
-    while (this.#pending.size > 0) {
-      this.#change ??= Promise.withResolvers();
-      await this.#change.promise;
-    }
-  }
-
-  stalledSinceNs(): bigint | null {
-    return this.#pausedNs;
-  }
-
-  closeOwing(): number {
-    const count = this.#pending.size;
-    this.#pending.clear();
-    this.#announce();
-    return count;
-  }
-
-  takeDescriptors(): Taken[] {
-    // The socket itself is a resource of its own name.
-    return [];
-  }
-
-  adopt(fd: OwnedFd): void {
-    throw new TypeError(`Cannot adopt fd ${fd.fd}: "${this.name}" has datagrams, and no connections`);
   }
 
   #try(bytes: Uint8Array, address: SocketAddress | null): boolean | SysError {
@@ -231,10 +167,10 @@ export class DatagramPort implements DatagramSocket, Carrier, Connections {
   }
 
   /** Receives what is there, up to a limit. Answers whether something was there. */
-  #receive(): boolean {
+  protected override receive(): boolean {
     let received = 0;
     let errors = 0;
-    while (received < BATCH && errors < 2 && this.#watch?.isOn) {
+    while (received < BATCH && errors < 2 && this.isOn) {
       try {
         const datagram = receiveDatagram(this.fd, this.#sized);
         if (datagram === null) break;
@@ -246,36 +182,23 @@ export class DatagramPort implements DatagramSocket, Carrier, Connections {
         this.#tell(error);
       }
     }
-    if (received + errors === 0 && this.#watch?.isOn) dropErrors(this.fd);
+    if (received + errors === 0 && this.isOn) dropErrors(this.fd);
     return received > 0 || errors === 1;
   }
 
   #deliver(bytes: Uint8Array<ArrayBuffer>, from: DatagramAddress | null): void {
-    const result = this.#parts.handlers.message(bytes, from, this);
-    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== "function") return;
-    // What it rejects with stays what it is: a rejection that nobody handles.
-    const done = Promise.resolve(result).finally(() => {
-      this.#pending.delete(done);
-      this.#announce();
-    });
-    this.#pending.add(done);
+    this.await(this.#parts.handlers.message(bytes, from, this));
   }
 
   #tell(error: SysError): void {
     this.#parts.handlers.error?.(error, this);
   }
 
-  #announce(): void {
-    if (this.#pending.size > 0) return;
-    this.#change?.resolve();
-    this.#change = null;
-  }
-
   async #close(): Promise<void> {
     const fd = this.#fd;
     this.#parts.drop();
     this.closeOwing();
-    const ended = this.#watch?.end();
+    const ended = this.unwatch();
     this.#fd = null;
     await ended;
     fd?.[Symbol.dispose]();
