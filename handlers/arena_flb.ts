@@ -13,6 +13,8 @@
  * - undoing what a new build wrote before it failed; that includes what it wrote to memory that became free because it
  *   finished its sessions before its commit
  *
+ * Taken with: `@heirloom/heirloom/arena`.
+ *
  * @module
  */
 import { HandoverError } from "../kho/errors.ts";

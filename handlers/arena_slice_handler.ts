@@ -11,6 +11,8 @@
  * - views of this process: the new build takes `arena.slice(fd).bytes`
  * - undoing what a new build wrote before it failed
  *
+ * Taken with: `@heirloom/heirloom/arena`.
+ *
  * No descriptor of a slice crosses, and no blob: where it lies is its `serializedData`. A descriptor is known as a slice by
  * its open file description, so a duplicate is one as well, and the arena's own is not.
  *

@@ -12,6 +12,8 @@
  * - what arrives while the receive buffer is full: over a network the kernel drops it, a sender over unix has to wait
  * - the path of a unix socket, if somebody unlinks it
  *
+ * Taken with: `live.datagram`.
+ *
  * @module
  */
 import {

@@ -12,6 +12,8 @@
  * - the memory of an arena: its slices are `arena-slice-v1`
  * - anything about the path: the new build gets the file that was open, not the one of that name
  *
+ * Taken with: `live.file`.
+ *
  * @module
  */
 import { fdLink, filesystemType, fstat, getFlags, PROC_SUPER_MAGIC, seek } from "../sys/mod.ts";

@@ -8,6 +8,8 @@
  * - connections that the old build has accepted; those are `stream-v1`
  * - the path of a unix socket, if somebody unlinks it
  *
+ * Taken with: `live.serve`, `live.server`, `live.listen`.
+ *
  * @module
  */
 import { formatAddress, fstat, getIntOption, getsockname, SOCKET_OPTIONS, socketCookie } from "../sys/mod.ts";

@@ -13,6 +13,8 @@
  * - a fixed size: another process may change it at any moment, unless seals forbid it; what is there when the memory is
  *   taken back is what counts
  *
+ * Taken with: `live.segment`.
+ *
  * @module
  */
 import { fdLink, filesystemType, fstat, TMPFS_MAGIC } from "../sys/mod.ts";

@@ -10,6 +10,8 @@
  * - such bytes that nobody hands over
  * - a TLS session, whose keys live in user space
  *
+ * Taken with: `live.serve`, `live.server`, `live.listen`, `live.webSockets`, `live.eventStreams`.
+ *
  * While the handover holds a duplicate, closing a descriptor does not end the connection: use `shutdown(2)`.
  *
  * A service has thousands of connections, and nearly all of them have nothing to say but which descriptor they are. So that

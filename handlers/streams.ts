@@ -9,6 +9,8 @@
  * Not preserved:
  * - bytes in user space; a connection that has some is a file of its own (`stream-v1`)
  *
+ * Taken with: `live.serve`, `live.server`.
+ *
  * Who gives the list keeps the descriptors open until the jump, and takes them back with {@linkcode takeStreams}.
  *
  * @module
