@@ -17,7 +17,7 @@ import {
   reopenPipe,
   setPipeCapacity,
 } from "./pipe.ts";
-import { pollNow, POLLHUP, POLLIN } from "./poll.ts";
+import { POLLHUP, POLLIN, pollNow } from "./poll.ts";
 import { sameOpenFile } from "./same_file.ts";
 
 const O_NONBLOCK = 0o4000;
@@ -57,7 +57,10 @@ Deno.test("createPipe() in packet mode keeps writes apart, also through a descri
     using writer = ends.write;
     using again = reopenPipe(writer.fd, { read: false, write: true });
     for (const { fd } of [writer, again, writer]) write(fd, bytes(`from ${fd}`));
-    assertEquals([0, 1, 2].map(() => textOf(reader.fd)), [writer, again, writer].map(({ fd }) => `from ${fd}`));
+    assertEquals(
+      [0, 1, 2].map(() => textOf(reader.fd)),
+      [writer, again, writer].map(({ fd }) => `from ${fd}`),
+    );
   });
 });
 
