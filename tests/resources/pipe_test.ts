@@ -158,11 +158,7 @@ Deno.test("who writes into a FIFO all the time loses and repeats nothing", async
   });
   // The service has been ended by now: what it has not read any more is in nobody's file.
   const found = readIn(out).replace(/[^\n]*$/, "");
-  assertEquals(
-    found === countingTo(found.split("\n").length - 2),
-    true,
-    "not every line is there once, in order",
-  );
+  assert(found === countingTo(found.split("\n").length - 2), "not every line is there once, in order");
   await Deno.writeTextFile(stop, "");
   await writer.status;
 });
@@ -217,11 +213,7 @@ Deno.test("who reads what the service writes all the time misses nothing", async
     works: goesOn,
   });
   const found = readIn(out).replace(/[^\n]*$/, "");
-  assertEquals(
-    found === countingTo(found.split("\n").length - 2),
-    true,
-    "not every number is there once, in order",
-  );
+  assert(found === countingTo(found.split("\n").length - 2), "not every number is there once, in order");
 });
 
 Deno.test("an update waits for what is still to be written, and for promises of data", async () => {
@@ -309,7 +301,7 @@ Deno.test("what a build cannot have, or does wrong, harms no pipe", async (t) =>
       "one end under two names",
       `${use}\n${READY_IN_CHECK}await live.inherit("q", () => OwnedFd.adopt(pipe.writeFd).dup());`,
       "rolled-back",
-      "",
+      "the same resource is held already",
     ],
     ["the same name twice", `${use} await live.pipe("p");`, "refused", "in use"],
   ];
@@ -324,6 +316,14 @@ Deno.test("what a build cannot have, or does wrong, harms no pipe", async (t) =>
       assertEquals(await once(port, "/read"), name);
     });
   }
+  await t.step("a build that only keeps it", async () => {
+    await put("kept");
+    const build = await all.write("keeps", appText({ before, use: 'live.keep("p");', label: "keeps" }));
+    const record = await app.upgrade({ build });
+    assertEquals([record.outcome, record.dropped], ["committed", []], `${record.reason}`);
+    await update();
+    assertEquals(await once(port, "/read"), "kept");
+  });
   await t.step("an end that was closed behind our back", async () => {
     await put("still there");
     await once(port, "/forget");
