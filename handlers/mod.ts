@@ -5,9 +5,11 @@
  */
 import type { HandlerRegistry } from "../luo/handler.ts";
 import { datagramHandler } from "./datagram.ts";
+import { directoryHandler } from "./directory.ts";
 import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
+import { pipeHandler } from "./pipe.ts";
 import { streamHandler } from "./stream.ts";
 import { streamsHandler } from "./streams.ts";
 
@@ -23,9 +25,11 @@ export type {
 } from "../luo/handler.ts";
 export { OwnedFd } from "../sys/owned_fd.ts";
 export { datagramHandler } from "./datagram.ts";
+export { directoryHandler } from "./directory.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
+export { pipeHandler } from "./pipe.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
 export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
 
@@ -45,6 +49,8 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       listenerHandler,
       streamHandler,
       datagramHandler,
+      pipeHandler,
+      directoryHandler,
     ]
   ) {
     registry.register(handler);

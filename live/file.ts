@@ -11,7 +11,19 @@
  * @module
  */
 import { type PathState, pathState, statAt } from "../handlers/file.ts";
-import { openFile, type OwnedFd, read, seek, sync, truncate, type Whence, writeAll } from "../sys/mod.ts";
+import { LuoError } from "../luo/errors.ts";
+import {
+  describeFd,
+  fstat,
+  openFile,
+  type OwnedFd,
+  read,
+  seek,
+  sync,
+  truncate,
+  type Whence,
+  writeAll,
+} from "../sys/mod.ts";
 
 /** Takes what is written and gives nothing. */
 const NOWHERE = "/dev/null";
@@ -155,4 +167,16 @@ export function openLiveFile(path: string, options: LiveFileOptions): OwnedFd {
     truncate: options.truncate ?? false,
     mode: options.mode ?? 0o666,
   });
+}
+
+/**
+ * Checks that a path has led to a regular file: other kinds have other methods.
+ *
+ * @param name what the application calls it, for messages
+ * @param fd the open file, borrowed
+ * @throws {LuoError} `ENOENT`
+ */
+export function checkRegular(name: string, fd: number): void {
+  if (fstat(fd).kind === "file") return;
+  throw new LuoError("ENOENT", `Cannot take "${name}" as a file: it is ${describeFd(fd)}`);
 }

@@ -17,7 +17,7 @@ import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
 import { createMemfd, type OwnedFd } from "../sys/mod.ts";
 import { type ServerAddress, serverAddressOf } from "./address.ts";
-import { checkedPath, LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
+import { checkedPath, checkRegular, LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
 import type { HookListeners } from "./hooks.ts";
 import { type FetchHandler, requestListener } from "./http/fetch_bridge.ts";
 import { connectionsOf, uncarriedOf } from "./http/server_connections.ts";
@@ -112,8 +112,10 @@ export class Live extends LiveConversations {
         shown = checkedPath(path, options, handed);
         return openLiveFile(shown, options);
       },
+      (file) => checkRegular(name, file.fd),
     );
     return new LiveFile(name, shown, options, file, (fd) => {
+      if (fd !== null && !this.checking) checkRegular(name, fd);
       this.#life.resources.drop(name);
       if (fd !== null && !this.checking) this.#life.resources.add(name, "file", fd);
     });

@@ -11,6 +11,9 @@
 import type { Lifecycle } from "./lifecycle.ts";
 import { checkType } from "./inherit.ts";
 import type { InheritOptions } from "./inherit.ts";
+import type { LiveDirectory } from "./kinds/directory.ts";
+import type { PipeOptions } from "./kinds/pipe.ts";
+import type { LivePipe } from "./kinds/pipe_types.ts";
 import { take } from "./take.ts";
 import type { OwnedFd } from "../sys/mod.ts";
 
@@ -43,5 +46,36 @@ export class LiveResources {
       checkType(name, fd.fd, options.type, handed);
     });
     return fd;
+  }
+
+  /**
+   * Takes back the open directory of that name, or opens it: a service goes on in it whatever becomes of its path.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param path what is opened when nothing was handed over
+   * @throws {LuoError} `EEXIST` name in use, or handed over as another kind; `EINVAL` a bad name; `ENOENT` no handler carries
+   * it, such as one of `/proc`
+   * @throws {SysError} `ENOENT`, `ENOTDIR`, `EACCES` and what else open(2) answers
+   */
+  async directory(name: string, path: string): Promise<LiveDirectory> {
+    const { openDirectory } = await import("./kinds/directory.ts");
+    return await openDirectory(this.#life, name, path);
+  }
+
+  /**
+   * Takes back the pipe of that name with what is in it, or makes one: an anonymous pipe with both its ends, one of which is
+   * for a child, or a FIFO (fifo(7)) at a path. Nothing is read before `ready()`, and nothing here waits for the other end.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`; the end for writing of an anonymous pipe is listed as `name#write`
+   * @param options what it is, and what is done with what comes out of it
+   * @throws {LuoError} `EEXIST` name in use, or handed over as another kind; `EINVAL` a bad name, or the path is no FIFO;
+   * `ENOENT` nothing is at the path; `ENXIO` nobody reads the FIFO that is to be written
+   * @throws {SysError} `EMFILE`; `EPERM` a capacity beyond `/proc/sys/fs/pipe-max-size`; what mkfifo(3) and open(2) answer
+   * @throws {TypeError} options that contradict each other
+   * @throws {RangeError} a capacity that is none
+   */
+  async pipe(name: string, options: PipeOptions = {}): Promise<LivePipe> {
+    const { openPipe } = await import("./kinds/pipe.ts");
+    return await openPipe(this.#life, name, options);
   }
 }

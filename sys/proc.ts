@@ -235,8 +235,15 @@ function listPath(path: string): string[] {
   return listNames(directory.fd);
 }
 
-/** Names in a directory but `.` and `..`: records of `struct linux_dirent64`, length at 16, name at 19. */
-function listNames(fd: number): string[] {
+/**
+ * What is in a directory, from the position on.
+ *
+ * @param fd an open directory, borrowed; it is at its end then
+ * @returns names without `.` and `..`, in the order of the file system
+ * @throws {SysError} ENOTDIR, EBADF; ENOENT if it was removed
+ */
+export function listNames(fd: number): string[] {
+  // Records of `struct linux_dirent64`, length at 16, name at 19.
   const names: string[] = [];
   const bytes = new Uint8Array(65536);
   const view = new DataView(bytes.buffer);
