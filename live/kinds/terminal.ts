@@ -43,8 +43,8 @@ export interface TerminalOptions {
   /** Lines of a new terminal, 1 to 65535. @default {24} */
   rows?: number;
   /**
-   * Called with what the other side has written. While a promise that it gives is not settled, an update waits. Without it
-   * nothing is read, and nobody notices the end.
+   * Called with what the other side has written. While a promise that it gives is not settled, an update waits. Without it,
+   * what is written is dropped, so that the program never waits for a reader.
    *
    * @param bytes what was written, the application's
    * @param terminal the terminal
@@ -221,7 +221,7 @@ export class Terminal implements LiveTerminal {
       this.#isOver = true;
       options.exit?.(this);
     }
-    return options.data !== undefined && !this.#isOver;
+    return !this.#isOver;
   }
 
   #read(): [unknown] | null {
