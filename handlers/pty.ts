@@ -11,10 +11,12 @@
  *
  * Not preserved:
  * - what is written while the buffer is full (some 4 KiB of typed input, some 20 KiB of output): the writer waits
- * - after a recovery under another PID: the terminal of a service that led the session itself. It is hung up when the leader
- *   ends, and comes back as what it is then: reads find the end, writes fail with EIO
- * - after a recovery: that the program on the other side is a child of the service
- * - signals of a virtual console to the process (`VT_SETMODE`) after a recovery
+ * - after a recovery under another PID: that the program on the other side is a child of the service, and signals of a
+ *   virtual console to the process (`VT_SETMODE`)
+ * - a service that leads the session of its own terminal (`ssh -t`, a window of tmux) and dies: the kernel hangs up that
+ *   terminal and everyone in front of it, the guardian as well, so nobody is left to bring the service back
+ *
+ * A terminal that was hung up is carried as what it is: reads find the end, writes fail with EIO.
  *
  * @module
  */

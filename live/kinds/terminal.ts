@@ -82,8 +82,7 @@ export interface LiveTerminal {
    *
    * @param data what to type; text as UTF-8
    * @returns how many bytes the terminal has taken: fewer than there are when the other side does not read (it has room for
-   * some 4 KiB in a line and some more behind it); the rest is to be written again later
-   * @throws {SysError} EIO where the other side is gone
+   * some 4 KiB in a line and some more behind it), and the rest is to be written again later; 0 after the end
    */
   write(data: Uint8Array | string): number;
   /**
@@ -191,11 +190,13 @@ export class Terminal implements LiveTerminal {
 
   write(data: Uint8Array | string): number {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-    if (this.fd < 0) return bytes.byteLength;
+    // In a check it is as if everything were taken.
+    if (this.source === null) return bytes.byteLength;
+    if (this.fd < 0 || this.#isOver) return 0;
     try {
       return write(this.fd, bytes);
     } catch (error) {
-      if (error instanceof SysError && error.code === "EAGAIN") return 0;
+      if (error instanceof SysError && (error.code === "EAGAIN" || error.code === "EIO")) return 0;
       throw error;
     }
   }

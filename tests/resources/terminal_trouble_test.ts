@@ -233,7 +233,7 @@ await live.ready();
   assertEquals(code, 0, stderr);
   const { said, path, pid, after } = JSON.parse(stdout);
   assertEquals(said, `typed\r\n<typed>\r\n${path}\r\n`);
-  assertEquals([pid, after], [null, [-1, "/dev/null", 1]]);
+  assertEquals([pid, after], [null, [-1, "/dev/null", 0]]);
 });
 
 const OPENS = `import { OwnedFd } from "LIBRARY";
