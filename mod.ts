@@ -64,6 +64,7 @@ export { OwnedFd, SysError, type Whence } from "./sys/mod.ts";
 export type { Live } from "./live/live.ts";
 export type { InheritOptions } from "./live/inherit.ts";
 export type { LiveConversations } from "./live/live_conversations.ts";
+export type { LiveTerminal, TerminalOptions, WindowSize } from "./live/kinds/terminal.ts";
 export type { LiveResources } from "./live/live_resources.ts";
 export type { OpenOptions } from "./live/open.ts";
 export type { ServerAddress } from "./live/address.ts";

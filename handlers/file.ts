@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { fdLink, filesystemType, fstat, getFlags, PROC_SUPER_MAGIC, seek } from "../sys/mod.ts";
+import { fdLink, filesystemType, fstat, getFlags, PROC_SUPER_MAGIC, seek, SysError } from "../sys/mod.ts";
 import type { FileHandler } from "../luo/handler.ts";
 import { HandoverError } from "../kho/errors.ts";
 import { descriptorHandler } from "./descriptor.ts";
@@ -57,13 +57,23 @@ export function statAt(path: string): Deno.FileInfo | null {
   }
 }
 
+/** Secret memory, namespaces and the like are regular files by their mode only: they have no position. */
+function hasPosition(fd: number): boolean {
+  try {
+    return seek(fd, 0, "cur") >= 0;
+  } catch (error) {
+    if (error instanceof SysError) return false;
+    throw error;
+  }
+}
+
 /** Carries regular files. */
 export const fileHandler: FileHandler = descriptorHandler({
   compatible: "file-v1",
   version: 1,
   accepts(fd) {
     const { kind, nlink } = fstat(fd);
-    if (kind !== "file" || filesystemType(fd) === PROC_SUPER_MAGIC) return false;
+    if (kind !== "file" || filesystemType(fd) === PROC_SUPER_MAGIC || !hasPosition(fd)) return false;
     return nlink !== 0n || !isArenaMemfd(fd);
   },
   describe: (fd) => ({

@@ -10,6 +10,7 @@ import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
 import { pipeHandler } from "./pipe.ts";
+import { ptyHandler } from "./pty.ts";
 import { streamHandler } from "./stream.ts";
 import { streamsHandler } from "./streams.ts";
 
@@ -30,6 +31,7 @@ export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
 export { pipeHandler } from "./pipe.ts";
+export { ptyHandler } from "./pty.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
 export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
 
@@ -51,6 +53,7 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       datagramHandler,
       pipeHandler,
       directoryHandler,
+      ptyHandler,
     ]
   ) {
     registry.register(handler);

@@ -14,6 +14,7 @@ import type { InheritOptions } from "./inherit.ts";
 import type { LiveDirectory } from "./kinds/directory.ts";
 import type { PipeOptions } from "./kinds/pipe.ts";
 import type { LivePipe } from "./kinds/pipe_types.ts";
+import type { LiveTerminal, TerminalOptions } from "./kinds/terminal.ts";
 import { take } from "./take.ts";
 import type { OwnedFd } from "../sys/mod.ts";
 
@@ -77,5 +78,26 @@ export class LiveResources {
   async pipe(name: string, options: PipeOptions = {}): Promise<LivePipe> {
     const { openPipe } = await import("./kinds/pipe.ts");
     return await openPipe(this.#life, name, options);
+  }
+
+  /**
+   * Makes a pseudo terminal, with a program on its other side if one is asked for, or takes it back with everything that is
+   * in it: the shell and its jobs, what is written and not read, settings and size.
+   *
+   * The program leads a session of its own. What it writes is handed to `data` from `ready()` on; during an update it waits in
+   * the kernel, and when there is no room for more, the program waits. In a build that takes over, a program that is new is
+   * started at the commit. See pty(7).
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options how a new one is made, and what is done with what comes out of it
+   * @throws {LuoError} `EEXIST` name in use or of another kind, `EINVAL` a bad name
+   * @throws {SysError} `ENOENT` no such program, `ENOSPC` as many terminals as `kernel.pty.max` allows, `EACCES`, `EAGAIN`,
+   * `EMFILE`
+   * @throws {RangeError} a size that is none
+   * @throws {TypeError} a command without a name, or a text with a NUL
+   */
+  async terminal(name: string, options: TerminalOptions = {}): Promise<LiveTerminal> {
+    const { openTerminal } = await import("./kinds/open_terminal.ts");
+    return await openTerminal(this.#life, name, options);
   }
 }

@@ -16,7 +16,7 @@ import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
 import type { Session } from "../luo/session.ts";
 import { takeStreams } from "../handlers/streams.ts";
-import { describeFd, type OwnedFd } from "../sys/mod.ts";
+import { type OwnedFd, refusalOf } from "../sys/mod.ts";
 import type { Taken } from "./http/connections.ts";
 import { Kept } from "./kept.ts";
 
@@ -173,7 +173,7 @@ export class Resources {
     this.#check(name, kind);
     // With live update on, preserving answers the same, and a server has thousands of connections.
     if (this.#outgoing === null && orchestrator().registry.find(fd) === undefined) {
-      throw new LuoError("ENOENT", `Cannot preserve "${name}": no handler accepts ${describeFd(fd)}`);
+      throw new LuoError("ENOENT", `Cannot preserve "${name}": no handler accepts ${refusalOf(fd)}`);
     }
     const resource: Resource = { name, kind, token: this.#next++, fd, preserved: false };
     this.#preserve(resource);

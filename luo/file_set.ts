@@ -11,7 +11,7 @@
  * @module
  */
 import type { FileRecord } from "../kho/abi/luo.ts";
-import { describeFd, dupFd, getFlags, O_PATH, type OwnedFd, SysError } from "../sys/mod.ts";
+import { dupFd, getFlags, O_PATH, type OwnedFd, refusalOf, SysError } from "../sys/mod.ts";
 import { codeOf, type FailurePlace, LuoError, reasonOf } from "./errors.ts";
 import type { Flb, FlbAccess } from "./flb.ts";
 import type { FileHandler, OutgoingArgs, OutgoingHandover } from "./handler.ts";
@@ -93,7 +93,7 @@ export class FileSet {
     const file = given ?? undo.use(duplicate(number, action, place));
     const handler = this.#luo.registry.find(file.fd);
     if (handler === undefined) {
-      throw new LuoError("ENOENT", `${action}: no handler accepts ${describeFd(file.fd)}`, place);
+      throw new LuoError("ENOENT", `${action}: no handler accepts ${refusalOf(file.fd)}`, place);
     }
     place.handler = handler.compatible;
     const identity = this.#luo.identities.insert(handler, file.fd);
@@ -290,7 +290,11 @@ function duplicate(fd: number, action: string, place: FailurePlace): OwnedFd {
   }
   try {
     if ((getFlags(fd) & O_PATH) !== 0) {
-      throw new LuoError("EBADF", `${action}: it was opened with O_PATH`, place);
+      throw new LuoError(
+        "EBADF",
+        `${action}: it was opened with O_PATH and stands for a place only: open what is there`,
+        place,
+      );
     }
     return dupFd(fd);
   } catch (error) {

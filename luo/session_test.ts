@@ -87,7 +87,7 @@ Deno.test("Session.preserveFd() says what was not accepted", () => {
   using _reader = reader;
   using _writer = writer;
   const text =
-    `Cannot preserve fd ${device.fd} under token 7 of session "web": no handler accepts a character device (/dev/null)`;
+    `Cannot preserve fd ${device.fd} under token 7 of session "web": no handler accepts the null device (/dev/null): it has no state; open it again in the new build`;
   assertLuoError(() => session.preserveFd(device, 7n), "ENOENT", text);
   assertLuoError(() => session.preserveFd(reader, 7n), "ENOENT", "no handler accepts a pipe");
 });

@@ -21,6 +21,22 @@ const FILE_ACTIONS_BYTES = 80;
 const ATTRIBUTES_BYTES = 336;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
+const POSIX_SPAWN_SETSID = 0x80;
+const O_RDWR = 2;
+
+/** What a terminal and a shell do by signals: a service that was started without a terminal may ignore some of them. */
+const TERMINAL_SIGNALS: readonly number[] = [
+  SIGNALS.SIGHUP,
+  SIGNALS.SIGINT,
+  SIGNALS.SIGQUIT,
+  SIGNALS.SIGPIPE,
+  SIGNALS.SIGTERM,
+  SIGNALS.SIGCHLD,
+  SIGNALS.SIGTSTP,
+  SIGNALS.SIGTTIN,
+  SIGNALS.SIGTTOU,
+  SIGNALS.SIGWINCH,
+];
 
 /** What to start. */
 export interface SpawnOptions {
@@ -34,6 +50,11 @@ export interface SpawnOptions {
   fds: readonly (readonly [from: number, to: number])[];
   /** Its working directory. @default {that of this process} */
   cwd?: string;
+  /**
+   * Path of a terminal, which becomes 0 to 2. The child leads a session of its own whose controlling terminal it is, and the
+   * signals that a terminal sends are not ignored. @default {no other session}
+   */
+  terminal?: string;
 }
 
 /**
@@ -67,6 +88,11 @@ export function spawnProcess(options: SpawnOptions): number {
   if (options.cwd !== undefined) {
     must(call.posix_spawn_file_actions_addchdir_np(actions, cString(options.cwd)));
   }
+  if (options.terminal !== undefined) {
+    // It has left its old session by now, so the first terminal that it opens is its own (open(2), O_NOCTTY).
+    must(call.posix_spawn_file_actions_addopen(actions, 0, cString(options.terminal), O_RDWR, 0));
+    for (const to of [1, 2]) must(call.posix_spawn_file_actions_adddup2(actions, 0, to));
+  }
   for (const [from, to] of fds) {
     // A descriptor in the range of the new numbers might be replaced before its turn comes.
     const source = from > highest ? from : cleanUp.use(dupFd(from, highest + 1)).fd;
@@ -79,8 +105,10 @@ export function spawnProcess(options: SpawnOptions): number {
 
   must(call.posix_spawnattr_init(attributes));
   cleanUp.defer(() => void call.posix_spawnattr_destroy(attributes));
-  must(call.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
-  must(call.posix_spawnattr_setsigdefault(attributes, encodeMask([SIGNALS.SIGPIPE])));
+  const session = options.terminal === undefined ? 0 : POSIX_SPAWN_SETSID;
+  const signals = options.terminal === undefined ? [SIGNALS.SIGPIPE] : TERMINAL_SIGNALS;
+  must(call.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | session));
+  must(call.posix_spawnattr_setsigdefault(attributes, encodeMask(signals)));
   must(call.posix_spawnattr_setsigmask(attributes, encodeMask([])));
 
   const pid = new Int32Array(1);

@@ -119,6 +119,7 @@ export const libc = {
   posix_spawn_file_actions_addclose: { parameters: ["buffer", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int fd)
   posix_spawn_file_actions_addclosefrom_np: { parameters: ["buffer", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int from)
   posix_spawn_file_actions_adddup2: { parameters: ["buffer", "i32", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int fd, int newfd)
+  posix_spawn_file_actions_addopen: { parameters: ["buffer", "i32", "buffer", "i32", "u32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int fd, const char *path, int flags, mode_t mode)
   posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
   posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
   posix_spawnattr_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)

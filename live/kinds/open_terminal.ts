@@ -1,0 +1,83 @@
+/**
+ * How an application comes by a terminal: taken back, or made.
+ *
+ * @module
+ */
+import { openFile, type OwnedFd } from "../../sys/mod.ts";
+import { openTerminal as makeTerminal, slavePath } from "../../sys/terminal.ts";
+import type { Lifecycle } from "../lifecycle.ts";
+import { take } from "../take.ts";
+import { takeover } from "../takeover.ts";
+import { type LiveTerminal, Terminal, type TerminalOptions, wantedSize } from "./terminal.ts";
+import { findProgram, Program, programName } from "./terminal_program.ts";
+
+/**
+ * Takes back a terminal, or makes one.
+ *
+ * @param life the application
+ * @param name 1 to 63 bytes without `#` and `@`
+ * @param options how it is made, and what is done with what comes out of it
+ * @returns the terminal; nothing is read before the application is ready
+ * @throws {LuoError} `EEXIST`, `EINVAL`
+ * @throws {SysError} `ENOENT` no such program, `ENOSPC` too many terminals, and what else posix_spawn(3) answers
+ * @throws {RangeError} a size that is none
+ * @throws {TypeError} a command without a name
+ */
+export async function openTerminal(
+  life: Pick<Lifecycle, "addPort" | "isReady" | "removePort" | "resources">,
+  name: string,
+  options: TerminalOptions,
+): Promise<LiveTerminal> {
+  const { resources } = life;
+  const size = wantedSize(options);
+  const { command, cwd, env = {} } = options;
+  const look = (): void => {
+    if (command !== undefined) findProgram(command, env["PATH"] ?? Deno.env.get("PATH"), cwd);
+  };
+  let isNew = false;
+  const make = (): OwnedFd => {
+    look();
+    isNew = true;
+    return makeTerminal(size);
+  };
+  const standIn = (handed: boolean): OwnedFd => {
+    if (!handed) look();
+    return openFile("/dev/null");
+  };
+  const master = await take(resources, name, "terminal", make, standIn);
+  if (takeover.check !== null) {
+    master[Symbol.dispose]();
+    takeover.check.take(resources, programName(name), "part")[Symbol.dispose]();
+    return new Terminal({ name, fd: null, options, program: null, drop() {} });
+  }
+  using undo = new DisposableStack();
+  undo.use(master);
+  undo.defer(() => resources.drop(name));
+  const program = isNew
+    ? command === undefined
+      ? null
+      : Program.planned(name, resources, { command, cwd, env, terminal: slavePath(master.fd) })
+    : runningProgram(life, name);
+  // What a build that fails has started would be left behind.
+  if (takeover.incoming === null || life.isReady) program?.start();
+  undo.move();
+  const terminal = new Terminal({
+    name,
+    fd: master,
+    options,
+    program,
+    drop() {
+      resources.drop(name);
+      // Who closes all of them is going through the list just now.
+      queueMicrotask(() => source !== null && life.removePort(source));
+    },
+  });
+  const { source } = terminal;
+  if (source !== null) life.addPort(source);
+  return terminal;
+}
+
+function runningProgram({ resources }: Pick<Lifecycle, "resources">, name: string): Program | null {
+  const record = resources.claim(programName(name), "part");
+  return record === null ? null : Program.running(name, resources, record);
+}
