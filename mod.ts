@@ -68,6 +68,7 @@ export type { LiveResources } from "./live/live_resources.ts";
 export type { OpenOptions } from "./live/open.ts";
 export type { ServerAddress } from "./live/address.ts";
 export type { LiveFile, LiveFileOptions } from "./live/file.ts";
+export type { SharedMemory, ShmOptions } from "./live/kinds/shm.ts";
 export type { SegmentOptions, SharedSegment } from "./live/segment.ts";
 export type { StateOptions, StateValue } from "./live/states.ts";
 export type { HookListeners, QuiesceEvent, ResumeEvent } from "./live/hooks.ts";

@@ -8,6 +8,7 @@ import { datagramHandler } from "./datagram.ts";
 import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
+import { shmHandler } from "./shm.ts";
 import { streamHandler } from "./stream.ts";
 import { streamsHandler } from "./streams.ts";
 
@@ -26,6 +27,7 @@ export { datagramHandler } from "./datagram.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
+export { shmHandler } from "./shm.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
 export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
 
@@ -36,11 +38,12 @@ export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
  * @throws {LuoError} `EEXIST` when one of them is registered already
  */
 export function registerBuiltins(registry: HandlerRegistry): void {
-  // Order decides: a list of connections is a memfd, a memfd is a regular file too, a listening socket is a socket too.
+  // Order decides: a list of connections is a memfd, memory is a regular file too, a listening socket is a socket too.
   for (
     const handler of [
       streamsHandler,
       memfdHandler,
+      shmHandler,
       fileHandler,
       listenerHandler,
       streamHandler,

@@ -125,8 +125,8 @@ export class Lifecycle implements UpdateHost {
 
   /** Adds a segment; it grows to what was asked for when the application is ready. */
   addSegment(segment: SharedSegment): void {
-    this.#segments.push(segment);
     if (this.isReady) segment.settle();
+    this.#segments.push(segment);
   }
 
   /** Forgets a server that was given up. */
@@ -175,7 +175,7 @@ export class Lifecycle implements UpdateHost {
   /** The application serves; in a new build the update is committed. */
   #serve(commit: Commit | null): void {
     this.#state = "serving";
-    for (const segment of this.#segments) segment.settle();
+    for (const segment of this.#segments) this.#settle(segment);
     this.resources.forgetUnclaimed();
     this.states.forgetUnclaimed();
     this.#unfinished = () => {
@@ -188,6 +188,15 @@ export class Lifecycle implements UpdateHost {
     else setTimeout(() => this.finishReady(), ANSWER_FIRST_MS);
     if (this.device === null) return;
     this.#preparation.schedule(SETTLE_MS, async () => (await import("./preview.ts")).prepareUpdates(this));
+  }
+
+  /** What can be known to fail was looked at before: the service runs, and this memory keeps the size that it has. */
+  #settle(segment: SharedSegment): void {
+    try {
+      segment.settle();
+    } catch (error) {
+      reportLate(error);
+    }
   }
 
   /** Does now what {@linkcode ready} has put off; whoever looks at the result calls it first. */
