@@ -34,7 +34,7 @@ import { OwnBuild } from "./own_build.ts";
 import type { Carrier } from "./port.ts";
 import { Resources } from "./resources.ts";
 import { reportSessions } from "./session_report.ts";
-import type { SharedSegment } from "./segment.ts";
+import { settleAtCommit, type SharedSegment } from "./segment.ts";
 import { reportLate, Starter } from "./starter.ts";
 import { States } from "./states.ts";
 import { takeover } from "./takeover.ts";
@@ -175,7 +175,7 @@ export class Lifecycle implements UpdateHost {
   /** The application serves; in a new build the update is committed. */
   #serve(commit: Commit | null): void {
     this.#state = "serving";
-    for (const segment of this.#segments) this.#settle(segment);
+    for (const segment of this.#segments) settleAtCommit(segment);
     this.resources.forgetUnclaimed();
     this.states.forgetUnclaimed();
     this.#unfinished = () => {
@@ -188,15 +188,6 @@ export class Lifecycle implements UpdateHost {
     else setTimeout(() => this.finishReady(), ANSWER_FIRST_MS);
     if (this.device === null) return;
     this.#preparation.schedule(SETTLE_MS, async () => (await import("./preview.ts")).prepareUpdates(this));
-  }
-
-  /** What can be known to fail was looked at before: the service runs, and this memory keeps the size that it has. */
-  #settle(segment: SharedSegment): void {
-    try {
-      segment.settle();
-    } catch (error) {
-      reportLate(error);
-    }
   }
 
   /** Does now what {@linkcode ready} has put off; whoever looks at the result calls it first. */

@@ -28,6 +28,7 @@ import {
 } from "../sys/mod.ts";
 import { checkFileSize } from "../sys/file.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { reportLate } from "./starter.ts";
 
 /** How a segment is asked for. */
 export interface SegmentOptions {
@@ -180,6 +181,20 @@ export function manage<Segment extends SharedSegment>(
   managed = true;
   undo.move();
   return segment;
+}
+
+/**
+ * Grows a segment at the commit. What can be known to fail was looked at before; if it does all the same, the service runs and
+ * the memory keeps the size that it has.
+ *
+ * @param segment the segment
+ */
+export function settleAtCommit(segment: SharedSegment): void {
+  try {
+    segment.settle();
+  } catch (error) {
+    reportLate(error);
+  }
 }
 
 /** Seals memory against shrinking, where seals can be added at all. */

@@ -6,7 +6,7 @@
  *
  * Unhappy paths:
  * 1. The kernel is older than 6.3 and does not know `noexec`: made without it, silently.
- * 2. `vm.memfd_noexec` is 2 on Linux 6.3 to 6.6, which refuses memory that could be executed (EACCES): made as `noexec`.
+ * 2. `vm.memfd_noexec` is 2 on Linux 6.3 to 6.5, which refuses memory that could be executed (EACCES): made as `noexec`.
  *    Newer kernels, and a value of 1, make it so by themselves.
  * 3. The descriptor is not a memfd: {@linkcode getSeals} says EINVAL. One made without sealing: only `SEALS.SEAL` is on.
  *

@@ -16,15 +16,7 @@
 import { type PathState, pathState, statAt } from "../../handlers/file.ts";
 import { SHM_DIRECTORY } from "../../handlers/shm.ts";
 import { LuoError } from "../../luo/errors.ts";
-import {
-  createMemfd,
-  describeFd,
-  fstat,
-  fstatfs,
-  type OwnedFd,
-  SysError,
-  TMPFS_MAGIC,
-} from "../../sys/mod.ts";
+import { createMemfd, describeFd, fstat, type OwnedFd, SysError } from "../../sys/mod.ts";
 import { allocate, shmOpen, shmUnlink } from "../../sys/shm.ts";
 import { checkSize, manage, type SegmentHolder, SharedSegment } from "../segment.ts";
 import { take } from "../take.ts";
