@@ -56,7 +56,7 @@ export class LiveResources {
    * @param options its size in bytes, and how it is opened when it was not handed over
    * @returns the memory
    * @throws {LuoError} `EEXIST` name in use, or handed over as another kind; `EINVAL` a bad name, or what lies under it is
-   * no shared memory; `ENOENT` there is none and `create` is false
+   * no shared memory; `ENOENT` there is none and `create` is false; `ENOMEM` more than the machine has
    * @throws {RangeError} a size that is no positive safe integer
    * @throws {SysError} `ENOSPC` no room on `/dev/shm`, `EACCES`, `EMFILE`, `EFBIG` beyond `RLIMIT_FSIZE`, and what else
    * shm_open(3) answers

@@ -123,9 +123,17 @@ export function hugePageFacts(pageBytes: number): HugePageFacts | null {
  * @returns bytes, or null where the kernel has no huge pages
  */
 export function defaultHugePageBytes(): number | null {
-  const text = new TextDecoder().decode(readFile("/proc/meminfo"));
-  const kilobytes = /^Hugepagesize:\s*(\d+) kB$/m.exec(text)?.[1];
-  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+  return memoryFact("Hugepagesize");
+}
+
+/**
+ * Memory of the machine with its swap space.
+ *
+ * @returns bytes
+ * @throws {SysError} what reading `/proc` answers
+ */
+export function machineBytes(): number {
+  return (memoryFact("MemTotal") ?? 0) + (memoryFact("SwapTotal") ?? 0);
 }
 
 /**
@@ -146,6 +154,13 @@ export function createHugeMemfd(name: string, size: number, pageBytes: number): 
   truncate(memfd.fd, size);
   undo.move();
   return memfd;
+}
+
+/** A line of `/proc/meminfo`, in bytes; null where the kernel does not have it. */
+function memoryFact(name: string): number | null {
+  const text = new TextDecoder().decode(readFile("/proc/meminfo"));
+  const kilobytes = new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(text)?.[1];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
 }
 
 function numberIn(path: string): number {

@@ -13,7 +13,15 @@ import {
 import { getSeals } from "./memfd.ts";
 import { Mapping } from "./mmap.ts";
 import { fdLink } from "./proc.ts";
-import { allocate, createHugeMemfd, defaultHugePageBytes, hugePageFacts, shmOpen, shmUnlink } from "./shm.ts";
+import {
+  allocate,
+  createHugeMemfd,
+  defaultHugePageBytes,
+  hugePageFacts,
+  machineBytes,
+  shmOpen,
+  shmUnlink,
+} from "./shm.ts";
 import { fstat } from "./stat.ts";
 
 function codeOf(body: () => unknown): string {
@@ -97,6 +105,11 @@ Deno.test("hugePageFacts() knows sizes that are not there", () => {
   if (bytes === null) return;
   const { pageBytes, total, available } = hugePageFacts(bytes) ?? {};
   assertEquals([pageBytes, typeof total, typeof available], [bytes, "number", "number"]);
+});
+
+Deno.test("machineBytes() is what the runtime says", () => {
+  const { total, swapTotal } = Deno.systemMemoryInfo();
+  assertEquals(machineBytes(), total + swapTotal);
 });
 
 Deno.test({

@@ -17,7 +17,7 @@ import { type PathState, pathState, statAt } from "../../handlers/file.ts";
 import { SHM_DIRECTORY } from "../../handlers/shm.ts";
 import { LuoError } from "../../luo/errors.ts";
 import { createMemfd, describeFd, fstat, type OwnedFd, SysError } from "../../sys/mod.ts";
-import { allocate, shmOpen, shmUnlink } from "../../sys/shm.ts";
+import { allocate, machineBytes, shmOpen, shmUnlink } from "../../sys/shm.ts";
 import { checkSize, manage, type SegmentHolder, SharedSegment } from "../segment.ts";
 import { take } from "../take.ts";
 import { takeover } from "../takeover.ts";
@@ -104,6 +104,7 @@ export async function takeShm(
 ): Promise<SharedMemory> {
   const { size } = options;
   checkSize(`shared memory "${name}"`, size);
+  checkMachine(name, size);
   checkShmName(name, shmName);
   using undo = new DisposableStack();
   let handed = false;
@@ -151,11 +152,19 @@ function checkShmName(name: string, shmName: string): void {
   );
 }
 
+/** A tmpfs without a limit would take all memory of the machine before it said that there is not enough. */
+function checkMachine(name: string, size: number): void {
+  const bytes = machineBytes();
+  if (size <= bytes) return;
+  const text = `${size} bytes are asked for, this machine has ${bytes} of memory`;
+  throw new LuoError("ENOMEM", `Cannot take shared memory "${name}": ${text}`);
+}
+
 /** Opens what is there, or creates it as a whole. */
 function openShm(name: string, shmName: string, options: ShmOptions): { memory: OwnedFd; made: boolean } {
   const { size, create = true } = options;
   for (let tries = 0; tries < TRIES; tries++) {
-    const found = unless("ENOENT", () => shmOpen(shmName));
+    const found = unless("ENOENT", () => openFound(name, shmName));
     if (found !== null) {
       using undo = new DisposableStack();
       undo.use(found);
@@ -177,13 +186,24 @@ function openShm(name: string, shmName: string, options: ShmOptions): { memory: 
   throw new LuoError("ENOENT", `Cannot take shared memory "${name}": there is no ${pathOf(shmName)}`);
 }
 
+/** Opens what is there. */
+function openFound(name: string, shmName: string): OwnedFd {
+  try {
+    return shmOpen(shmName);
+  } catch (error) {
+    // The name is good: so it is a directory, of which the C library says that.
+    if (!(error instanceof SysError) || error.code !== "EINVAL") throw error;
+    throw noMemory(name, shmName, "a directory");
+  }
+}
+
 /** A name may lead to anything; what is no regular file is no memory. */
 function checkKind(name: string, shmName: string, fd: number): void {
-  if (fstat(fd).kind === "file") return;
-  throw new LuoError(
-    "EINVAL",
-    `Cannot take shared memory "${name}": ${pathOf(shmName)} is ${describeFd(fd)}`,
-  );
+  if (fstat(fd).kind !== "file") throw noMemory(name, shmName, describeFd(fd));
+}
+
+function noMemory(name: string, shmName: string, what: string): LuoError {
+  return new LuoError("EINVAL", `Cannot take shared memory "${name}": ${pathOf(shmName)} is ${what}`);
 }
 
 /**
