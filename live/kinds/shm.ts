@@ -104,7 +104,6 @@ export async function takeShm(
 ): Promise<SharedMemory> {
   const { size } = options;
   checkSize(`shared memory "${name}"`, size);
-  checkMachine(name, size);
   checkShmName(name, shmName);
   using undo = new DisposableStack();
   let handed = false;
@@ -117,10 +116,13 @@ export async function takeShm(
       if (made) undo.defer(() => shmUnlink(shmName));
       return memory;
     },
-    () => createMemfd(`heirloom:${name}`, { size }),
+    () => {
+      checkMachine(name, size);
+      return createMemfd(`heirloom:${name}`, { size });
+    },
     (memory, taken) => {
       handed = taken;
-      if (taken) reserve(memory.fd, fstat(memory.fd).size, size);
+      if (taken) reserve(name, memory.fd, size, true);
     },
   );
   const segment = manage(
@@ -169,7 +171,7 @@ function openShm(name: string, shmName: string, options: ShmOptions): { memory: 
       using undo = new DisposableStack();
       undo.use(found);
       checkKind(name, shmName, found.fd);
-      reserve(found.fd, 0, size);
+      reserve(name, found.fd, size, false);
       undo.move();
       return { memory: found, made: false };
     }
@@ -179,6 +181,7 @@ function openShm(name: string, shmName: string, options: ShmOptions): { memory: 
     using undo = new DisposableStack();
     undo.use(made);
     undo.defer(() => shmUnlink(shmName));
+    checkMachine(name, size);
     allocate(made.fd, 0, size);
     undo.move();
     return { memory: made, made: true };
@@ -208,11 +211,14 @@ function noMemory(name: string, shmName: string, what: string): LuoError {
 
 /**
  * Gets room for the bytes that were asked for, without changing the size, which other programs see and a rollback could
- * not take back. Asking for room that is there already costs as much as asking for new one, so that is not done.
+ * not take back. What was handed over has room already, as far as it goes; asking again would cost as much as it did the first
+ * time.
  */
-function reserve(fd: number, from: number, to: number): void {
-  const blocks = statAt(`/proc/self/fd/${fd}`)?.blocks ?? 0;
-  if (to > from && blocks * BLOCK_BYTES < to) allocate(fd, from, to, { keepSize: true });
+function reserve(name: string, fd: number, size: number, handed: boolean): void {
+  const from = handed ? fstat(fd).size : 0;
+  if (size <= from || (statAt(`/proc/self/fd/${fd}`)?.blocks ?? 0) * BLOCK_BYTES >= size) return;
+  checkMachine(name, size);
+  allocate(fd, from, size, { keepSize: true });
 }
 
 function pathOf(shmName: string): string {
