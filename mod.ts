@@ -72,6 +72,7 @@ export type { LiveFile, LiveFileOptions } from "./live/file.ts";
 export type { LiveDirectory } from "./live/kinds/directory.ts";
 export type { PipeOptions } from "./live/kinds/pipe.ts";
 export type { LivePipe, PipeHandlers } from "./live/kinds/pipe_types.ts";
+export type { SharedMemory, ShmOptions } from "./live/kinds/shm.ts";
 export type { SegmentOptions, SharedSegment } from "./live/segment.ts";
 export type { StateOptions, StateValue } from "./live/states.ts";
 export type { HookListeners, QuiesceEvent, ResumeEvent } from "./live/hooks.ts";

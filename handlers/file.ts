@@ -9,7 +9,7 @@
  * Not preserved:
  * - POSIX record locks (`F_SETLK`): the kernel drops them when any descriptor of the file is closed by the process
  * - mappings of this process
- * - the memory of an arena: its slices are `arena-slice-v1`
+ * - the memory of an arena: its slices are `arena-slice-v1`; other shared memory is `memfd-v1` and `shm-v1`
  * - anything about the path: the new build gets the file that was open, not the one of that name
  *
  * Taken with: `live.file`.

@@ -19,13 +19,13 @@ Deno.test("memfdHandler leaves unlinked files of a tmpfs and everything else to 
   await using directory = tmpfsDirectory();
   const path = `${directory.path}/file`;
   using linked = openFile(path, { write: true, create: true });
-  assertEquals(takerOf(linked), "file-v1");
+  assertEquals(takerOf(linked), "shm-v1");
   Deno.removeSync(path);
-  assertEquals(takerOf(linked), "file-v1");
+  assertEquals(takerOf(linked), "shm-v1");
   // Named like a memfd, which a path cannot fake: its link begins with the mount point.
   using lookalike = openFile(`${directory.path}/memfd:x`, { write: true, create: true });
   Deno.removeSync(`${directory.path}/memfd:x`);
-  assertEquals(takerOf(lookalike), "file-v1");
+  assertEquals(takerOf(lookalike), "shm-v1");
 });
 
 Deno.test("memfdHandler carries a memfd as it is, and writes down nothing but its number", () => {

@@ -11,6 +11,7 @@ import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
 import { pipeHandler } from "./pipe.ts";
 import { ptyHandler } from "./pty.ts";
+import { shmHandler } from "./shm.ts";
 import { streamHandler } from "./stream.ts";
 import { streamsHandler } from "./streams.ts";
 
@@ -32,6 +33,7 @@ export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
 export { pipeHandler } from "./pipe.ts";
 export { ptyHandler } from "./pty.ts";
+export { shmHandler } from "./shm.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
 export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
 
@@ -42,11 +44,12 @@ export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
  * @throws {LuoError} `EEXIST` when one of them is registered already
  */
 export function registerBuiltins(registry: HandlerRegistry): void {
-  // Order decides: a list of connections is a memfd, a memfd is a regular file too, a listening socket is a socket too.
+  // Order decides: a list of connections is a memfd, memory is a regular file too, a listening socket is a socket too.
   for (
     const handler of [
       streamsHandler,
       memfdHandler,
+      shmHandler,
       fileHandler,
       listenerHandler,
       streamHandler,

@@ -16,6 +16,7 @@ Deno.test("registerBuiltins() registers each handler once", () => {
   for (
     const name of [
       "memfd-v1",
+      "shm-v1",
       "file-v1",
       "listener-v1",
       "stream-v1",

@@ -38,7 +38,8 @@ export function encodeEnvelope(record: SegmentRecord): Uint8Array {
  */
 export function sealSegment(bytes: Uint8Array): OwnedFd {
   using undo = new DisposableStack();
-  const memory = undo.use(createMemfd("kho:handover", { noexec: true }));
+  // The size first: what the limits of the process do not allow is refused, where a write would end the process.
+  const memory = undo.use(createMemfd("kho:handover", { noexec: true, size: bytes.byteLength }));
   writeAll(memory.fd, bytes);
   addSeals(memory.fd, SEGMENT_SEALS);
   undo.move();

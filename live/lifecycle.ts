@@ -34,7 +34,7 @@ import { OwnBuild } from "./own_build.ts";
 import type { Carrier } from "./port.ts";
 import { Resources } from "./resources.ts";
 import { reportSessions } from "./session_report.ts";
-import type { SharedSegment } from "./segment.ts";
+import { settleAtCommit, type SharedSegment } from "./segment.ts";
 import { reportLate, Starter } from "./starter.ts";
 import { States } from "./states.ts";
 import { takeover } from "./takeover.ts";
@@ -125,8 +125,8 @@ export class Lifecycle implements UpdateHost {
 
   /** Adds a segment; it grows to what was asked for when the application is ready. */
   addSegment(segment: SharedSegment): void {
-    this.#segments.push(segment);
     if (this.isReady) segment.settle();
+    this.#segments.push(segment);
   }
 
   /** Forgets a server that was given up. */
@@ -175,7 +175,7 @@ export class Lifecycle implements UpdateHost {
   /** The application serves; in a new build the update is committed. */
   #serve(commit: Commit | null): void {
     this.#state = "serving";
-    for (const segment of this.#segments) segment.settle();
+    for (const segment of this.#segments) settleAtCommit(segment);
     this.resources.forgetUnclaimed();
     this.states.forgetUnclaimed();
     this.#unfinished = () => {

@@ -15,7 +15,7 @@ import type { Server as NetServer } from "node:net";
 import type { StatusReport, UpdateRecord, UpgradeRequest } from "../control/types.ts";
 import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
-import { createMemfd, type OwnedFd } from "../sys/mod.ts";
+import { createMemfd, fstat, type OwnedFd } from "../sys/mod.ts";
 import { type ServerAddress, serverAddressOf } from "./address.ts";
 import { checkedPath, checkRegular, LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
 import type { HookListeners } from "./hooks.ts";
@@ -25,7 +25,7 @@ import { upgradeListener, UPGRADING } from "./http/upgrade_bridge.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { LiveConversations } from "./live_conversations.ts";
 import { type CarryOptions, Port, type ServerHandle } from "./port.ts";
-import { type SegmentOptions, SharedSegment } from "./segment.ts";
+import { checkMemory, checkSize, manage, type SegmentOptions, SharedSegment } from "./segment.ts";
 import type { StateOptions } from "./states.ts";
 import { take, takeListener } from "./take.ts";
 import { takeover } from "./takeover.ts";
@@ -65,31 +65,48 @@ export class Live extends LiveConversations {
   }
 
   /**
-   * Takes back the shared memory of that name, or creates it, filled with zeros.
+   * Takes back the shared memory of that name, or creates it, filled with zeros. Other processes get at it by its
+   * descriptor; memory that they open by a name is {@linkcode LiveResources.shm}.
+   *
+   * Memory is used page by page as it is touched; only huge pages are promised at once.
    *
    * @param name 1 to 63 bytes without `#` and `@`
-   * @param options its size in bytes
-   * @throws {LuoError} `EEXIST`, `EINVAL` bad name
-   * @throws {RangeError} a size that is no positive safe integer
-   * @throws {SysError} `ENOMEM`, `EMFILE`
+   * @param options its size in bytes, and its pages
+   * @throws {LuoError} `EEXIST` name in use, or handed over as another kind or on other pages; `EINVAL` bad name; `EPERM` sealed
+   * against writing, or growing; `ENODEV` no huge pages of that size on this machine, `ENOMEM` too few of them
+   * @throws {RangeError} a size that is no positive safe integer, or no multiple of the huge page
+   * @throws {SysError} `ENOMEM` no room for the addresses, `EMFILE`, `EFBIG` beyond `RLIMIT_FSIZE`
    */
   async segment(name: string, options: SegmentOptions): Promise<SharedSegment> {
-    const { size } = options;
-    if (!Number.isSafeInteger(size) || size < 1) {
-      throw new RangeError(`Cannot take segment "${name}": size ${size} is no positive integer`);
-    }
+    const { size, hugePages } = options;
+    checkSize(`segment "${name}"`, size);
+    const huge = hugePages === undefined
+      ? null
+      : (await import("./kinds/huge_pages.ts")).hugeMemory(name, size, hugePages);
     const create = (): OwnedFd => createMemfd(`heirloom:${name}`, { size });
-    const memory = await take(this.#life.resources, name, "segment", create, create);
-    using undo = new DisposableStack();
-    undo.use(memory);
-    undo.defer(() => this.#life.resources.drop(name));
-    const segment = new SharedSegment(name, memory, size, () => {
-      this.#life.resources.drop(name);
-      this.#life.removeSegment(segment);
-    });
-    undo.move();
-    this.#life.addSegment(segment);
-    return segment;
+    let handed = false;
+    const fd = await take(
+      this.#life.resources,
+      name,
+      "segment",
+      huge?.create ?? create,
+      (handed) => {
+        if (!handed) huge?.check(size);
+        return create();
+      },
+      (memory, taken) => {
+        handed = taken;
+        if (!taken) return;
+        checkMemory(name, memory.fd, size, huge?.pageBytes ?? null);
+        huge?.check(size - fstat(memory.fd).size);
+      },
+    );
+    return manage(
+      this.#life,
+      { name, fd },
+      handed,
+      (drop) => new SharedSegment(name, fd, size, drop),
+    );
   }
 
   /**

@@ -16,6 +16,7 @@ import type { PipeOptions } from "./kinds/pipe.ts";
 import type { LivePipe } from "./kinds/pipe_types.ts";
 import type { LiveTerminal, TerminalOptions } from "./kinds/terminal.ts";
 import { take } from "./take.ts";
+import type { SharedMemory, ShmOptions } from "./kinds/shm.ts";
 import type { OwnedFd } from "../sys/mod.ts";
 
 /** Everything that can be open. */
@@ -99,5 +100,25 @@ export class LiveResources {
   async terminal(name: string, options: TerminalOptions = {}): Promise<LiveTerminal> {
     const { openTerminal } = await import("./kinds/open_terminal.ts");
     return await openTerminal(this.#life, name, options);
+  }
+
+  /**
+   * Takes back the POSIX shared memory of that name, or opens it: memory that other programs open by a name of their own
+   * (`shm_open(3)`). What is created is filled with zeros. What is there already keeps its content and its size, and grows at
+   * `ready()` if it is smaller; it is never cut. Room is found for all of it at once, so that no touch can fail.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param shmName what other programs call it: a slash and 1 to 254 bytes without a slash
+   * @param options its size in bytes, and how it is opened when it was not handed over
+   * @returns the memory
+   * @throws {LuoError} `EEXIST` name in use, or handed over as another kind; `EINVAL` a bad name, or what lies under it is
+   * no shared memory; `ENOENT` there is none and `create` is false; `ENOMEM` more than the machine has
+   * @throws {RangeError} a size that is no positive safe integer
+   * @throws {SysError} `ENOSPC` no room on `/dev/shm`, `EACCES`, `EMFILE`, `EFBIG` beyond `RLIMIT_FSIZE`, and what else
+   * shm_open(3) answers
+   */
+  async shm(name: string, shmName: string, options: ShmOptions): Promise<SharedMemory> {
+    const { takeShm } = await import("./kinds/shm.ts");
+    return await takeShm(this.#life, name, shmName, options);
   }
 }

@@ -1,7 +1,18 @@
 import { assertEquals, assertThrows } from "@std/assert";
 
-import { createMemfd, fstat, isOpenFd } from "../sys/mod.ts";
-import { SharedSegment } from "./segment.ts";
+import {
+  addSeals,
+  createMemfd,
+  fstat,
+  getSeals,
+  isOpenFd,
+  openFile,
+  SEALS,
+  SysError,
+  truncate,
+} from "../sys/mod.ts";
+import { assertLuoError, coldSide } from "./helpers_test.ts";
+import { checkMemory, manage, type SegmentHolder, SharedSegment } from "./segment.ts";
 
 /** A segment of a memfd of some size, for an application that wants another, and how often it was dropped. */
 function segmentOf(
@@ -66,4 +77,65 @@ Deno.test("SharedSegment.drop() lets go once: the name, the view, the descriptor
   assertEquals([drops(), view.length, isOpenFd(fd)], [1, 0, false]);
   assertThrows(() => segment.bytes, TypeError);
   assertThrows(() => segment.fd, TypeError);
+});
+
+Deno.test("SharedSegment.settle() keeps others from making the memory smaller, but not from making it larger", () => {
+  const { segment, fd } = segmentOf(8192, 8192);
+  segment.settle();
+  segment.settle();
+  assertEquals(getSeals(fd), SEALS.SHRINK);
+  using other = openFile(`/proc/self/fd/${fd}`, { write: true });
+  assertEquals(assertThrows(() => truncate(other.fd, 4096), SysError).code, "EPERM");
+  truncate(other.fd, 10_000);
+  assertEquals([segment.size, segment.bytes.length], [10_000, 8192]);
+  segment.drop();
+});
+
+Deno.test("SharedSegment.settle() does without the seal where the application has sealed against seals", () => {
+  const { segment, fd } = segmentOf(10, 20);
+  addSeals(fd, SEALS.SEAL);
+  segment.settle();
+  assertEquals([getSeals(fd), segment.bytes.length], [SEALS.SEAL, 20]);
+  segment.drop();
+});
+
+Deno.test("checkMemory() refuses memory that cannot be written, or not be grown", () => {
+  const check = (seals: number, wanted: number): void => {
+    using memory = createMemfd("heirloom:test", { size: 4096 });
+    addSeals(memory.fd, seals);
+    checkMemory("test", memory.fd, wanted, null);
+  };
+  const start = 'Cannot take segment "test": its memory is sealed against';
+  assertLuoError(() => check(SEALS.WRITE, 1), "EPERM", `${start} writing`);
+  assertLuoError(() => check(SEALS.FUTURE_WRITE, 4096), "EPERM", `${start} writing`);
+  assertLuoError(() => check(SEALS.GROW, 4097), "EPERM", `${start} growing, and 4097 bytes are asked for`);
+  check(SEALS.GROW | SEALS.SHRINK | SEALS.SEAL, 4096);
+});
+
+Deno.test("checkMemory() refuses memory on other pages than are asked for", () => {
+  using memory = createMemfd("heirloom:test", { size: 4096 });
+  assertLuoError(
+    () => checkMemory("test", memory.fd, 4096, 2 ** 21),
+    "EEXIST",
+    'Cannot take segment "test" on pages of 2048 kB: it was handed over on ordinary pages',
+  );
+});
+
+Deno.test("manage() that fails leaves the name free and closes the memory", () => {
+  const { resources } = coldSide();
+  const holder: SegmentHolder = {
+    resources,
+    addSegment() {
+      throw new Error("told to fail");
+    },
+    removeSegment() {
+      throw new Error("it was never added");
+    },
+  };
+  const fd = createMemfd("heirloom:test", { size: 10 });
+  const number = fd.fd;
+  resources.add("test", "segment", number);
+  const make = (drop: () => void): SharedSegment => new SharedSegment("test", fd, 10, drop);
+  assertThrows(() => manage(holder, { name: "test", fd }, false, make), Error, "told to fail");
+  assertEquals([isOpenFd(number), resources.names()], [false, []]);
 });

@@ -13,7 +13,9 @@
 
 import { O_DIRECTORY } from "./arch.ts";
 import { check, checkRetrying, ERRNO, SysError } from "./errno.ts";
+import { getLimit } from "./limits.ts";
 import { OwnedFd } from "./owned_fd.ts";
+import { fstat } from "./stat.ts";
 import { call } from "./symbols.ts";
 import { cString, decodeText } from "./text.ts";
 
@@ -176,12 +178,28 @@ export function seek(fd: number, offset: number, whence: Whence): number {
  *
  * @param fd a descriptor open for writing
  * @param length new size in bytes
- * @throws {SysError} EBADF; EINVAL if not open for writing; EPERM if sealed; EFBIG, ENOSPC
+ * @throws {SysError} EBADF; EINVAL if not open for writing; EPERM if sealed; EFBIG beyond `RLIMIT_FSIZE`; ENOSPC
  * @throws {RangeError} if `length` is not a safe integer from 0 on
  */
 export function truncate(fd: number, length: number): void {
   const wanted = size(length, "truncate");
+  checkFileSize(fd, length, "ftruncate");
   checkRetrying(() => call.ftruncate(fd, wanted), "ftruncate", fd);
+}
+
+/**
+ * Does `RLIMIT_FSIZE` allow a file to grow to a size? To be asked before it is tried, because the kernel does not only
+ * answer EFBIG: it ends the process (SIGXFSZ). The limit is for memory that has a descriptor as well.
+ *
+ * @param fd an open descriptor
+ * @param length the size in bytes
+ * @param syscall what is about to be called, for the error
+ * @throws {SysError} EFBIG
+ */
+export function checkFileSize(fd: number, length: number, syscall: string): void {
+  const { soft } = getLimit("fsize");
+  if (BigInt(length) <= soft || length <= fstat(fd).size) return;
+  throw new SysError(syscall, ERRNO.EFBIG, `fd ${fd} to ${length} bytes: RLIMIT_FSIZE is ${soft}`);
 }
 
 /**

@@ -210,3 +210,66 @@ export async function waitUntil(condition: () => boolean, what: string): Promise
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
+
+const HUGE_PAGES = "/proc/sys/vm/nr_hugepages";
+
+/** Bytes of the huge pages of {@linkcode reserveHugePages}. */
+export const HUGE_PAGE_BYTES = 2 ** 21;
+
+/**
+ * Can a test set huge pages of 2 MB aside?
+ *
+ * @returns null, or why not; that is printed as well
+ */
+export function noHugePages(): string | null {
+  let reason = "this kernel has no huge pages of 2 MB by default";
+  try {
+    if (/^Hugepagesize:\s*2048 kB$/m.test(Deno.readTextFileSync("/proc/meminfo"))) {
+      Deno.openSync(HUGE_PAGES, { write: true }).close();
+      return null;
+    }
+  } catch (error) {
+    reason = `huge pages cannot be set aside: ${error instanceof Error ? error.message : error}`;
+  }
+  console.log(`ignored: ${reason}`);
+  return reason;
+}
+
+/**
+ * Sets huge pages aside, for one test at a time on this machine, and gives them back.
+ *
+ * @param count how many pages
+ * @returns null, with the reason printed, where memory is too scattered
+ */
+export async function reserveHugePages(count: number): Promise<AsyncDisposable | null> {
+  await using undo = new AsyncDisposableStack();
+  const lock = undo.use(await Deno.open("/tmp/heirloom-huge-pages.lock", { write: true, create: true }));
+  await lock.lock(true);
+  const before = Deno.readTextFileSync(HUGE_PAGES);
+  undo.defer(() => Deno.writeTextFileSync(HUGE_PAGES, before));
+  const wanted = Number(before) + count;
+  Deno.writeTextFileSync(HUGE_PAGES, String(wanted));
+  if (Number(Deno.readTextFileSync(HUGE_PAGES)) < wanted) {
+    console.log(`ignored: the kernel cannot find ${count} huge pages`);
+    return null;
+  }
+  const all = undo.move();
+  return { [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+/** A name of shared memory that nobody uses; removed in the end, if it is there. */
+export function shmName(): Disposable & { name: string; path: string } {
+  const name = `/heirloom-test-${crypto.randomUUID()}`;
+  const path = `/dev/shm${name}`;
+  return {
+    name,
+    path,
+    [Symbol.dispose]() {
+      try {
+        Deno.removeSync(path, { recursive: true });
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    },
+  };
+}

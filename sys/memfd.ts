@@ -6,7 +6,9 @@
  *
  * Unhappy paths:
  * 1. The kernel is older than 6.3 and does not know `noexec`: made without it, silently.
- * 2. The descriptor is not a memfd: {@linkcode getSeals} says EINVAL. One made without sealing: only `SEALS.SEAL` is on.
+ * 2. `vm.memfd_noexec` is 2 on Linux 6.3 to 6.5, which refuses memory that could be executed (EACCES): made as `noexec`.
+ *    Newer kernels, and a value of 1, make it so by themselves.
+ * 3. The descriptor is not a memfd: {@linkcode getSeals} says EINVAL. One made without sealing: only `SEALS.SEAL` is on.
  *
  * @module
  */
@@ -68,6 +70,9 @@ export function createMemfd(name: string, options: MemfdOptions = {}): OwnedFd {
   const flags = MFD_CLOEXEC | (sealable ? MFD_ALLOW_SEALING : 0);
   let fd = noexec ? call.memfd_create(label, flags | MFD_NOEXEC_SEAL) : call.memfd_create(label, flags);
   if (fd === -1 && noexec && lastErrno() === ERRNO.EINVAL) fd = call.memfd_create(label, flags);
+  if (fd === -1 && !noexec && sealable && lastErrno() === ERRNO.EACCES) {
+    fd = call.memfd_create(label, flags | MFD_NOEXEC_SEAL);
+  }
   using stack = new DisposableStack();
   const memfd = stack.use(OwnedFd.adopt(check(fd, "memfd_create", JSON.stringify(name))));
   if (size !== 0) truncate(memfd.fd, size);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SysError } from "./errno.ts";
 import { getCloexec } from "./fd.ts";
 import { openFile, pread, pwrite, truncate } from "./file.ts";
-import { nextFreeFd, withSameFds } from "./helpers_test.ts";
+import { nextFreeFd, runScriptForJson, withSameFds } from "./helpers_test.ts";
 import { addSeals, createMemfd, getSeals, SEALS } from "./memfd.ts";
 import { Mapping } from "./mmap.ts";
 import { fdLink } from "./proc.ts";
@@ -66,6 +66,44 @@ Deno.test("createMemfd() with noexec seals the executable bits where the kernel 
   addSeals(memfd.fd, SEALS.SEAL | SEALS.SHRINK | SEALS.GROW | SEALS.WRITE);
   assertEquals(getSeals(memfd.fd), known ? 0x2f : 0x0f);
   assertThrows(() => createMemfd("data", { noexec: true, sealable: false }), TypeError, "noexec");
+});
+
+const NOEXEC = "/proc/sys/vm/memfd_noexec";
+
+/** Can a test live in a PID namespace of its own, which has a `vm.memfd_noexec` of its own? Null, or why not. */
+function noNoexecNamespace(): string | null {
+  let reason = "this kernel has no vm.memfd_noexec";
+  try {
+    Deno.statSync(NOEXEC);
+    const look = new Deno.Command("unshare", { args: [...NAMESPACE, "sh", "-c", `echo 1 > ${NOEXEC}`] });
+    const { success, stderr } = look.outputSync();
+    if (success) return null;
+    reason = new TextDecoder().decode(stderr).trim();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  console.log(`ignored: vm.memfd_noexec cannot be set for a test: ${reason}`);
+  return reason;
+}
+
+const NAMESPACE = ["--map-root-user", "--pid", "--fork", "--mount-proc"];
+
+Deno.test({
+  name: "createMemfd() works under every vm.memfd_noexec",
+  ignore: noNoexecNamespace() !== null,
+  async fn() {
+    for (const value of ["0", "1", "2"]) {
+      const set = `echo ${value} > ${NOEXEC} && exec "$@"`;
+      const [seals] = await runScriptForJson(
+        `using memory = sys.createMemfd("x", { size: 1 });
+         using plain = sys.createMemfd("y", { sealable: false });
+         say(sys.getSeals(memory.fd));`,
+        {},
+        { prefix: ["unshare", ...NAMESPACE, "sh", "-c", set, "sh", Deno.execPath()] },
+      );
+      assertEquals(seals, value === "0" ? 0 : SEALS.EXEC, `vm.memfd_noexec=${value}`);
+    }
+  },
 });
 
 Deno.test("createMemfd() that fails leaves no descriptor", () => {

@@ -133,6 +133,44 @@ export function encodeStat(stat: FileStat, arch: Arch): Uint8Array<ArrayBuffer> 
   return bytes;
 }
 
+/** The file system that holds an open file, as far as it is looked at. */
+export interface FilesystemStat {
+  /** `f_type`, such as {@linkcode TMPFS_MAGIC}. */
+  type: number;
+  /** `f_bsize`: bytes of a block; of a hugetlbfs, bytes of one of its pages. */
+  blockBytes: number;
+}
+
+/** Bytes of `struct statfs` on both architectures; `f_type` is at 0, `f_bsize` at 8. */
+const STATFS_BYTES = 120;
+
+/**
+ * Looks at the file system that holds an open file.
+ *
+ * @param fd an open descriptor
+ * @throws {SysError} EBADF
+ */
+export function fstatfs(fd: number): FilesystemStat {
+  const bytes = new Uint8Array(STATFS_BYTES);
+  check(call.fstatfs(fd, bytes), "fstatfs", fd);
+  return decodeStatfs(bytes);
+}
+
+/**
+ * Reads a `struct statfs`, which is the same on x86-64 and aarch64.
+ *
+ * @param bytes the structure
+ * @returns its fields
+ * @throws {RangeError} if it has not the size of the structure
+ */
+export function decodeStatfs(bytes: Uint8Array): FilesystemStat {
+  if (bytes.byteLength !== STATFS_BYTES) {
+    throw new RangeError(`Cannot decode a struct statfs: ${bytes.byteLength} bytes, not ${STATFS_BYTES}`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { type: Number(view.getBigInt64(0, true)), blockBytes: Number(view.getBigInt64(8, true)) };
+}
+
 /**
  * The kind of the file system that holds an open file.
  *
@@ -141,9 +179,7 @@ export function encodeStat(stat: FileStat, arch: Arch): Uint8Array<ArrayBuffer> 
  * @throws {SysError} EBADF
  */
 export function filesystemType(fd: number): number {
-  const bytes = new Uint8Array(120);
-  check(call.fstatfs(fd, bytes), "fstatfs", fd);
-  return Number(new DataView(bytes.buffer).getBigInt64(0, true));
+  return fstatfs(fd).type;
 }
 
 function kindOf(mode: number): FileKind {

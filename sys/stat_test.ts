@@ -7,10 +7,12 @@ import { createMemfd } from "./memfd.ts";
 import { OwnedFd } from "./owned_fd.ts";
 import {
   decodeStat,
+  decodeStatfs,
   encodeStat,
   type FileStat,
   filesystemType,
   fstat,
+  fstatfs,
   HUGETLBFS_MAGIC,
   PROC_SUPER_MAGIC,
   TMPFS_MAGIC,
@@ -106,9 +108,19 @@ Deno.test("fstat() and filesystemType() say EBADF", () => {
   assertEquals(assertThrows(() => filesystemType(0x7ffffff0), SysError).code, "EBADF");
 });
 
+Deno.test("decodeStatfs() reads the structure, wherever it lies", () => {
+  const hex = "ff" + "f658849500000000" + "0000200000000000" + "00".repeat(104); // f_type, f_bsize, the rest
+  assertEquals(decodeStatfs(Uint8Array.fromHex(hex).subarray(1)), {
+    type: HUGETLBFS_MAGIC,
+    blockBytes: 2 ** 21,
+  });
+  assertThrows(() => decodeStatfs(new Uint8Array(121)), RangeError, "121 bytes, not 120");
+});
+
 Deno.test("filesystemType() tells tmpfs and procfs", () => {
   using memfd = createMemfd("type");
   assertEquals(filesystemType(memfd.fd), TMPFS_MAGIC);
+  assertEquals(fstatfs(memfd.fd), { type: TMPFS_MAGIC, blockBytes: 4096 });
   using status = openFile("/proc/self/status");
   assertEquals(filesystemType(status.fd), PROC_SUPER_MAGIC);
 });
