@@ -5,11 +5,14 @@
  */
 import type { HandlerRegistry } from "../luo/handler.ts";
 import { datagramHandler } from "./datagram.ts";
+import { eventfdHandler } from "./eventfd.ts";
 import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
+import { signalfdHandler } from "./signalfd.ts";
 import { streamHandler } from "./stream.ts";
 import { streamsHandler } from "./streams.ts";
+import { timerfdHandler } from "./timerfd.ts";
 
 export type {
   CheckArgs,
@@ -23,11 +26,14 @@ export type {
 } from "../luo/handler.ts";
 export { OwnedFd } from "../sys/owned_fd.ts";
 export { datagramHandler } from "./datagram.ts";
+export { eventfdHandler } from "./eventfd.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
+export { signalfdHandler } from "./signalfd.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
 export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
+export { timerfdHandler } from "./timerfd.ts";
 
 /**
  * Registers all built-in handlers.
@@ -45,6 +51,9 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       listenerHandler,
       streamHandler,
       datagramHandler,
+      eventfdHandler,
+      timerfdHandler,
+      signalfdHandler,
     ]
   ) {
     registry.register(handler);

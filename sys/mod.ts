@@ -77,6 +77,7 @@ export { type ExitStatus, getParentPid, getPid, getUid, reapIfEnded, waitNoHang 
 export {
   blockForExec,
   getMask,
+  keepBlocked,
   killProcess,
   maskFromHex,
   maskToHex,
@@ -84,6 +85,7 @@ export {
   setMask,
   type SignalMask,
   SIGNALS,
+  takeBackMask,
 } from "./signals.ts";
 export { decodeSockaddr, encodeSockaddr, formatAddress, type SocketAddress } from "./sockaddr.ts";
 export {

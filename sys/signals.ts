@@ -142,6 +142,32 @@ export function setMask(mask: SignalMask): void {
   changeMask(SIG_SETMASK, mask);
 }
 
+let kept: SignalMask | null = null;
+
+/**
+ * These signals stay blocked when {@linkcode takeBackMask} lets in what was held: they are read from a signalfd that was
+ * handed over, and one that waits is not to be delivered.
+ *
+ * @param mask the signals
+ */
+export function keepBlocked(mask: SignalMask): void {
+  kept = joined(mask, kept);
+}
+
+/**
+ * Takes back the mask that the process began with, and what {@linkcode keepBlocked} was told.
+ *
+ * @param mask the mask of the cold start
+ * @throws {RangeError} if it is not 128 bytes long
+ */
+export function takeBackMask(mask: SignalMask): void {
+  setMask(joined(mask, kept));
+}
+
+function joined(mask: SignalMask, more: SignalMask | null): SignalMask {
+  return more === null ? mask : mask.map((byte, at) => byte | (more[at] ?? 0));
+}
+
 /**
  * Blocks what could end or disturb the process between two images, in addition to what is blocked already: all signals
  * but the faults, KILL, STOP, the job-control signals, CHLD, CONT, URG, WINCH and PROF.
