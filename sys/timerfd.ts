@@ -13,11 +13,11 @@ import { check } from "./errno.ts";
 import { OwnedFd } from "./owned_fd.ts";
 import { call } from "./symbols.ts";
 
-/** The clocks of timers by name, as clock_gettime(2) numbers them. */
-export const TIMER_CLOCKS = { realtime: 0, monotonic: 1, boottime: 7 } as const;
-
 /** The name of a clock. */
-export type TimerClock = keyof typeof TIMER_CLOCKS;
+export type TimerClock = "monotonic" | "realtime" | "boottime";
+
+/** The clocks of timers, as clock_gettime(2) numbers them. */
+export const TIMER_CLOCKS: Readonly<Record<TimerClock, number>> = { realtime: 0, monotonic: 1, boottime: 7 };
 
 const TFD_NONBLOCK = 0o4000;
 const TFD_CLOEXEC = 0o2000000;
