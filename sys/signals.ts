@@ -4,6 +4,8 @@
  * Happy path: `const before = blockForExec(); execve(...)`. What arrives in the gap stays pending; the new image installs
  * its listeners and then lets it in with `setMask(before)`.
  *
+ * What is read from a signalfd is never let in: {@linkcode keepBlocked}.
+ *
  * Unhappy path: the exec fails: `setMask(before)` in the old image delivers what waited, to the listeners it has.
  *
  * The mask is that of the calling thread, so these functions belong on the main thread. A signal that is sent to the

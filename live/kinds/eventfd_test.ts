@@ -5,6 +5,7 @@ import { addCount, MAX_COUNT, takeCount } from "../../sys/eventfd.ts";
 import { fdInfo, isOpenFd } from "../../sys/mod.ts";
 import { waitFor } from "../../testing/wait.ts";
 import { coldSide, memory } from "../helpers_test.ts";
+import { Resources } from "../resources.ts";
 import { openEventfd } from "./eventfd.ts";
 import { FakeLife, turns } from "./helpers_test.ts";
 
@@ -170,4 +171,21 @@ Deno.test("names are one to a resource; close() frees name and descriptor, and e
   const again = await openEventfd(life, "work", {});
   assertEquals(again.take(), null);
   await life.end();
+});
+
+Deno.test("with live update off, an eventfd is what it is with it, and nothing crosses", async () => {
+  const resources = new Resources(null, [], null);
+  const life = new FakeLife({ ...coldSide(), resources });
+  const seen: bigint[] = [];
+  const eventfd = await openEventfd(life, "work", {
+    initial: 1,
+    signalled: (value) => void seen.push(value),
+  });
+  life.ready();
+  await waitFor(() => seen.length === 1, { what: "what was in it" });
+  assertEquals([eventfd.isNew, eventfd.add(2)], [true, true]);
+  await waitFor(() => seen.length === 2, { what: "what was added" });
+  assertEquals(seen, [1n, 2n]);
+  await eventfd.close();
+  assertEquals(resources.names(), []);
 });
