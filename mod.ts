@@ -66,6 +66,8 @@ export type { InheritOptions } from "./live/inherit.ts";
 export type { LiveConversations } from "./live/live_conversations.ts";
 export type { LiveTerminal, TerminalOptions, WindowSize } from "./live/kinds/terminal.ts";
 export type { LiveResources } from "./live/live_resources.ts";
+export type { LiveEventfd, LiveEventfdOptions } from "./live/kinds/eventfd.ts";
+export type { LiveTimer, LiveTimerOptions, TimerClock, TimerSetting } from "./live/kinds/timer.ts";
 export type { OpenOptions } from "./live/open.ts";
 export type { ServerAddress } from "./live/address.ts";
 export type { LiveFile, LiveFileOptions } from "./live/file.ts";

@@ -9,7 +9,8 @@
 import type { CborValue } from "../kho/codec.ts";
 import type { Fields } from "../kho/abi/fields.ts";
 import { HandoverError } from "../kho/errors.ts";
-import type { FileHandler, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
+import type { CheckArgs, FileHandler, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
+import type { OwnedFd } from "../sys/mod.ts";
 import { decodeRecord, encodeRecord, recordVersion } from "./record.ts";
 
 /** What distinguishes one kind of descriptor from another. */
@@ -24,6 +25,8 @@ export interface DescriptorKind {
   describe(fd: number): { [key: string]: CborValue };
   /** Checks a descriptor against its record; throws when it is not what it was. */
   verify(fd: number, record: Fields): void;
+  /** Makes what stands for such a descriptor in a check, which has only the record; an open `/dev/null` if absent. */
+  standIn?(record: Fields): OwnedFd;
   /** What makes two descriptors the same resource, if not the open file description. */
   getId?(fd: number): string;
 }
@@ -36,7 +39,7 @@ export interface DescriptorKind {
 export function descriptorHandler(kind: DescriptorKind): FileHandler {
   const write = (args: OutgoingArgs): Uint8Array =>
     encodeRecord(kind.version, { ...kind.describe(args.fd), fd: args.fd });
-  const read = (args: IncomingArgs): Fields =>
+  const read = (args: CheckArgs): Fields =>
     decodeRecord(args.kho.blob(args.serializedData), kind.compatible, kind.version);
   /** A record that cannot be read was not retrieved either, and finish may not fail. */
   const readable = (args: IncomingArgs): number | null => {
@@ -47,7 +50,7 @@ export function descriptorHandler(kind: DescriptorKind): FileHandler {
       throw error;
     }
   };
-  const { getId } = kind;
+  const { getId, standIn } = kind;
   return {
     compatible: kind.compatible,
     version: kind.version,
@@ -84,6 +87,7 @@ export function descriptorHandler(kind: DescriptorKind): FileHandler {
       const fd = readable(args);
       if (fd !== null) args.kho.releaseFd(fd);
     },
+    ...(standIn === undefined ? {} : { standIn: (args) => standIn(read(args)) }),
     ...(getId === undefined ? {} : { getId: ({ fd }) => getId(fd) }),
   };
 }

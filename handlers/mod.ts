@@ -6,14 +6,17 @@
 import type { HandlerRegistry } from "../luo/handler.ts";
 import { datagramHandler } from "./datagram.ts";
 import { directoryHandler } from "./directory.ts";
+import { eventfdHandler } from "./eventfd.ts";
 import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
 import { pipeHandler } from "./pipe.ts";
 import { ptyHandler } from "./pty.ts";
 import { shmHandler } from "./shm.ts";
+import { signalfdHandler } from "./signalfd.ts";
 import { streamHandler } from "./stream.ts";
 import { streamsHandler } from "./streams.ts";
+import { timerfdHandler } from "./timerfd.ts";
 
 export type {
   CheckArgs,
@@ -28,14 +31,17 @@ export type {
 export { OwnedFd } from "../sys/owned_fd.ts";
 export { datagramHandler } from "./datagram.ts";
 export { directoryHandler } from "./directory.ts";
+export { eventfdHandler } from "./eventfd.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
 export { pipeHandler } from "./pipe.ts";
 export { ptyHandler } from "./pty.ts";
 export { shmHandler } from "./shm.ts";
+export { signalfdHandler } from "./signalfd.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
 export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
+export { timerfdHandler } from "./timerfd.ts";
 
 /**
  * Registers all built-in handlers.
@@ -55,8 +61,11 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       streamHandler,
       datagramHandler,
       pipeHandler,
-      directoryHandler,
+      eventfdHandler,
+      timerfdHandler,
+      signalfdHandler,
       ptyHandler,
+      directoryHandler,
     ]
   ) {
     registry.register(handler);

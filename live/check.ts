@@ -96,18 +96,19 @@ export class Check {
   /**
    * Takes a resource, or would create it: gives a stand-in in both cases.
    *
-   * @param make makes the stand-in, told whether one was handed over; an open `/dev/null` if absent
+   * @param make makes the stand-in, told whether one was handed over, and given what its handler made to stand for it (which
+   * is closed afterwards); an open `/dev/null` if absent
    * @throws {LuoError} what taking it for real would throw: `EEXIST`, `EINVAL`
    */
   take(
     resources: Resources,
     name: string,
     kind: ResourceKind,
-    make: (handed: boolean) => OwnedFd = standIn,
+    make: (handed: boolean, model: OwnedFd | null) => OwnedFd = standIn,
   ): OwnedFd {
     using handed = resources.claim(name, kind);
     if (handed === null) resources.reserve(name, kind);
-    return make(handed !== null);
+    return make(handed !== null, handed);
   }
 
   /**

@@ -17,6 +17,8 @@ import type { LivePipe } from "./kinds/pipe_types.ts";
 import type { LiveTerminal, TerminalOptions } from "./kinds/terminal.ts";
 import { take } from "./take.ts";
 import type { SharedMemory, ShmOptions } from "./kinds/shm.ts";
+import type { LiveEventfd, LiveEventfdOptions } from "./kinds/eventfd.ts";
+import type { LiveTimer, LiveTimerOptions } from "./kinds/timer.ts";
 import type { OwnedFd } from "../sys/mod.ts";
 
 /** Everything that can be open. */
@@ -120,5 +122,37 @@ export class LiveResources {
   async shm(name: string, shmName: string, options: ShmOptions): Promise<SharedMemory> {
     const { takeShm } = await import("./kinds/shm.ts");
     return await takeShm(this.#life, name, shmName, options);
+  }
+
+  /**
+   * Takes back the eventfd of that name, or makes one: a counter with which processes wake each other. What is in it crosses,
+   * also what others add during an update.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options how it is made, and what is done with what it counts
+   * @returns the eventfd
+   * @throws {LuoError} `EEXIST` name in use, of another kind, or handed over in the other mode; `EINVAL` bad name
+   * @throws {RangeError} an initial value that no counter holds (eventfd(2))
+   * @throws {SysError} `EMFILE`, `ENFILE`
+   */
+  async eventfd(name: string, options: LiveEventfdOptions = {}): Promise<LiveEventfd> {
+    const { openEventfd } = await import("./kinds/eventfd.ts");
+    return await openEventfd(this.#life, name, options);
+  }
+
+  /**
+   * Takes back the timer of that name, or makes one that is not set: it runs on in the kernel, to the nanosecond, whichever
+   * build is there (timerfd_create(2)). What expires during an update is told when the next build is ready.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options its clock, and what is done when it expires
+   * @returns the timer; `isNew` and `running` say whether it has to be set
+   * @throws {LuoError} `EEXIST` name in use, of another kind, or handed over with another clock; `EINVAL` bad name
+   * @throws {RangeError} a clock that is none
+   * @throws {SysError} `EMFILE`, `ENFILE`
+   */
+  async timer(name: string, options: LiveTimerOptions = {}): Promise<LiveTimer> {
+    const { openTimer } = await import("./kinds/timer.ts");
+    return await openTimer(this.#life, name, options);
   }
 }

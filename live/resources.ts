@@ -101,7 +101,7 @@ export class Resources {
     if (record.kind !== kind) {
       throw new LuoError(
         "EEXIST",
-        `Cannot take "${name}" as a ${kind}: it was handed over as a ${record.kind}`,
+        `Cannot take "${name}" as ${article(kind)}: it was handed over as ${article(record.kind)}`,
       );
     }
     const fd = this.#incoming.retrieveFd(record.token);
@@ -318,7 +318,11 @@ export class Resources {
       throw new LuoError("EINVAL", `Cannot use the name ${JSON.stringify(name)}: a name has ${allowed}`);
     }
     if (this.#live.has(name)) {
-      throw new LuoError("EEXIST", `Cannot take "${name}" as a ${kind}: it is in use`);
+      throw new LuoError("EEXIST", `Cannot take "${name}" as ${article(kind)}: it is in use`);
     }
   }
+}
+
+function article(kind: string): string {
+  return `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`;
 }

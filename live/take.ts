@@ -15,7 +15,8 @@ import { takeover } from "./takeover.ts";
  * @param name the name
  * @param kind what it stands for
  * @param create makes it when nothing was handed over
- * @param standIn takes the place of both in a check, and is told whether something was handed over
+ * @param standIn takes the place of both in a check, and is told whether something was handed over, and given what its
+ * handler made to stand for it
  * @param check looks at the descriptor, and is told whether it was handed over; when it throws, nothing was taken
  * @returns the descriptor, the caller's
  * @throws {LuoError} `EEXIST`, `ENOENT`, `EINVAL`; what `create` and `check` throw
@@ -25,7 +26,7 @@ export async function take(
   name: string,
   kind: ResourceKind,
   create: () => OwnedFd | Promise<OwnedFd>,
-  standIn?: (handed: boolean) => OwnedFd,
+  standIn?: (handed: boolean, model: OwnedFd | null) => OwnedFd,
   check: (fd: OwnedFd, handed: boolean) => void = () => {},
 ): Promise<OwnedFd> {
   if (takeover.check !== null) return takeover.check.take(resources, name, kind, standIn);

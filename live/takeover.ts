@@ -20,7 +20,7 @@ import { type IncomingKho, takeOver } from "../kho/incoming.ts";
 import { Guard } from "../kho/guard.ts";
 import { Probation, RETURN_NS } from "../kho/probation.ts";
 import { orchestrator, receiveHandover } from "../luo/process.ts";
-import { maskFromHex, monotonicNs, setMask } from "../sys/mod.ts";
+import { maskFromHex, monotonicNs, setMask, takeBackMask } from "../sys/mod.ts";
 import type { Check } from "./check.ts";
 import type { LaunchSpec } from "./launch.ts";
 import { isMet } from "./meeting.ts";
@@ -68,10 +68,10 @@ export function commitHandover(): void {
   releaseSignals();
 }
 
-/** Takes back the mask of the cold start: what arrived since the jump is delivered now. */
+/** Takes back the mask of the cold start: what arrived since the jump is delivered now, unless a signalfd waits for it. */
 function releaseSignals(): void {
   if (takeover.incoming === null) return;
-  setMask(maskFromHex(takeover.self.image.sigmask));
+  takeBackMask(maskFromHex(takeover.self.image.sigmask));
 }
 
 async function begin(): Promise<Takeover> {

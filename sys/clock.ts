@@ -18,7 +18,7 @@ const NS_PER_SECOND = 1_000_000_000n;
  * @returns nanoseconds
  */
 export function monotonicNs(): bigint {
-  return readClock(CLOCK_MONOTONIC);
+  return clockNs(CLOCK_MONOTONIC);
 }
 
 /**
@@ -27,7 +27,7 @@ export function monotonicNs(): bigint {
  * @returns nanoseconds
  */
 export function realtimeNs(): bigint {
-  return readClock(CLOCK_REALTIME);
+  return clockNs(CLOCK_REALTIME);
 }
 
 /**
@@ -41,7 +41,14 @@ export function decodeTimespec(bytes: Uint8Array): bigint {
   return view.getBigInt64(0, true) * NS_PER_SECOND + view.getBigInt64(8, true);
 }
 
-function readClock(clock: number): bigint {
+/**
+ * What any clock of the kernel shows.
+ *
+ * @param clock its number (clock_gettime(2))
+ * @returns nanoseconds
+ * @throws {SysError} EINVAL where there is none of that number
+ */
+export function clockNs(clock: number): bigint {
   const timespec = new Uint8Array(16);
   check(call.clock_gettime(clock, timespec), "clock_gettime");
   return decodeTimespec(timespec);

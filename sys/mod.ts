@@ -78,6 +78,7 @@ export { type ExitStatus, getParentPid, getPid, getUid, reapIfEnded, waitNoHang 
 export {
   blockForExec,
   getMask,
+  keepBlocked,
   killProcess,
   maskFromHex,
   maskToHex,
@@ -85,6 +86,7 @@ export {
   setMask,
   type SignalMask,
   SIGNALS,
+  takeBackMask,
 } from "./signals.ts";
 export { decodeSockaddr, encodeSockaddr, formatAddress, type SocketAddress } from "./sockaddr.ts";
 export {

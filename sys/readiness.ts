@@ -17,18 +17,15 @@
 
 import { setImmediate } from "node:timers";
 
-import { check } from "./errno.ts";
-import { OwnedFd } from "./owned_fd.ts";
-import { read, write } from "./file.ts";
+import { addCount, createEventfd, takeCount } from "./eventfd.ts";
+import type { OwnedFd } from "./owned_fd.ts";
 import { POLLIN } from "./poll.ts";
 
-/** These two are not in `symbols.ts`: there, a call is over when it returns. */
+/** Not in `symbols.ts`: there, a call is over when it returns. */
 const functions = {
-  eventfd: { parameters: ["u32", "i32"], result: "i32" }, // int eventfd(unsigned count, int flags)
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true }, // int poll(struct pollfd *fds, nfds_t count, int timeout)
 } as const satisfies Deno.ForeignLibraryInterface;
 
-const EFD_FLAGS = 0o2000000 | 0o4000;
 const ENTRY_BYTES = 8;
 /** How often in a row a callback may read nothing before it is called less often. */
 const PATIENCE = 3;
@@ -136,9 +133,8 @@ class Waiting {
 
   constructor() {
     library ??= Deno.dlopen("libc.so.6", functions);
-    const { eventfd, poll } = library.symbols;
-    this.#poll = poll;
-    this.#wakeUp = OwnedFd.adopt(check(eventfd(0, EFD_FLAGS), "eventfd"));
+    this.#poll = library.symbols.poll;
+    this.#wakeUp = createEventfd();
   }
 
   watch(fd: number, readable: () => boolean): Watch {
@@ -160,7 +156,7 @@ class Waiting {
   wake(): void {
     if (this.#woken) return;
     this.#woken = true;
-    write(this.#wakeUp.fd, new Uint8Array(new BigUint64Array([1n]).buffer));
+    addCount(this.#wakeUp.fd, 1n);
   }
 
   async #run(): Promise<void> {
@@ -206,7 +202,7 @@ class Waiting {
     const happened = (index: number): boolean => view.getInt16(index * ENTRY_BYTES + 6, true) !== 0;
     if (happened(0)) {
       this.#woken = false;
-      read(this.#wakeUp.fd, new Uint8Array(8));
+      takeCount(this.#wakeUp.fd);
     }
     return watched.filter((_, index) => happened(index + 1));
   }

@@ -4,6 +4,8 @@
  * Happy path: `const before = blockForExec(); execve(...)`. What arrives in the gap stays pending; the new image installs
  * its listeners and then lets it in with `setMask(before)`.
  *
+ * What is read from a signalfd is never let in: {@linkcode keepBlocked}.
+ *
  * Unhappy path: the exec fails: `setMask(before)` in the old image delivers what waited, to the listeners it has.
  *
  * The mask is that of the calling thread, so these functions belong on the main thread. A signal that is sent to the
@@ -140,6 +142,32 @@ export function setMask(mask: SignalMask): void {
     throw new RangeError(`Cannot set the signal mask: ${mask.byteLength} bytes, not ${MASK_BYTES}`);
   }
   changeMask(SIG_SETMASK, mask);
+}
+
+let kept: SignalMask | null = null;
+
+/**
+ * These signals stay blocked when {@linkcode takeBackMask} lets in what was held: they are read from a signalfd that was
+ * handed over, and one that waits is not to be delivered.
+ *
+ * @param mask the signals
+ */
+export function keepBlocked(mask: SignalMask): void {
+  kept = joined(mask, kept);
+}
+
+/**
+ * Takes back the mask that the process began with, and what {@linkcode keepBlocked} was told.
+ *
+ * @param mask the mask of the cold start
+ * @throws {RangeError} if it is not 128 bytes long
+ */
+export function takeBackMask(mask: SignalMask): void {
+  setMask(joined(mask, kept));
+}
+
+function joined(mask: SignalMask, more: SignalMask | null): SignalMask {
+  return more === null ? mask : mask.map((byte, at) => byte | (more[at] ?? 0));
 }
 
 /**

@@ -17,7 +17,7 @@ import { POLLIN, pollNow } from "../../sys/poll.ts";
 import { nextFreeFd } from "../../sys/helpers_test.ts";
 import { delay, tempDir, waitFor } from "../../testing/wait.ts";
 import { coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
-import { Taps } from "./helpers_test.ts";
+import { FakeLife } from "./helpers_test.ts";
 import { openPipe, type PipeOptions } from "./pipe.ts";
 import type { LivePipe } from "./pipe_types.ts";
 
@@ -27,7 +27,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A pipe of an application that is ready. */
 async function readyPipe(side: Side, options: PipeOptions = {}): Promise<LivePipe> {
-  const taps = new Taps(side);
+  const taps = new FakeLife(side);
   const pipe = await openPipe(taps, "p", options);
   taps.open();
   return pipe;
@@ -83,22 +83,22 @@ Deno.test("LivePipe gives its ends to others blocking, and never waits itself", 
 });
 
 Deno.test("LivePipe reads nothing before the application is ready, nor while an update lets it stand still", async () => {
-  const taps = new Taps(coldSide());
+  const taps = new FakeLife(coldSide());
   const pipe = await openPipe(taps, "p", {});
   assertEquals([pipe.write(bytes("one")), pipe.read()], [3, null]);
   taps.open();
-  const [port] = taps.all;
+  const [port] = taps.ports;
   port?.pause();
   assertEquals(pipe.read(), null);
   port?.connections.resume();
   assertEquals(textOf(pipe), "one");
   await pipe.close();
   await Promise.resolve();
-  assertEquals(taps.all, []);
+  assertEquals(taps.ports, []);
 });
 
 Deno.test("LivePipe hands what comes to data, and waits for its promises", async () => {
-  const taps = new Taps(coldSide());
+  const taps = new FakeLife(coldSide());
   const gate = Promise.withResolvers<void>();
   const heard: string[] = [];
   const pipe = await openPipe(taps, "p", {
@@ -110,13 +110,13 @@ Deno.test("LivePipe hands what comes to data, and waits for its promises", async
   });
   pipe.write(bytes("early"));
   taps.open();
-  const connections = taps.all[0]!.connections;
+  const connections = taps.ports[0]!.connections;
   await waitFor(() => heard.length === 1, { what: "the bytes" });
   assertEquals([heard, connections.owing], [["p early"], 1]);
   gate.resolve();
   await connections.settled();
   assertThrows(() => pipe.read(), TypeError, "goes to data");
-  taps.all[0]!.pause();
+  taps.ports[0]!.pause();
   pipe.write(bytes("late"));
   await delay(30);
   assertEquals(heard, ["p early"]);
@@ -138,10 +138,10 @@ Deno.test("LivePipe.read() tells the end from nothing, again and again", async (
 });
 
 Deno.test("LivePipe.writeAll() writes in order as room comes, and an update waits for it", async () => {
-  const taps = new Taps(coldSide());
+  const taps = new FakeLife(coldSide());
   const pipe = await openPipe(taps, "p", { capacityBytes: 4096 });
   taps.open();
-  const connections = taps.all[0]!.connections;
+  const connections = taps.ports[0]!.connections;
   const content = new Uint8Array(100_000).map((_, index) => index % 251);
   const first = pipe.writeAll(content.subarray(0, 60_000));
   const second = pipe.writeAll(content.subarray(60_000));
@@ -185,7 +185,7 @@ Deno.test("LivePipe crosses with what is in it, and with the ends that are open"
   const old = await readyPipe(cold, { capacityBytes: 8192 });
   old.write(bytes("waiting"));
   const next = imageAfter(cold);
-  const taps = new Taps(next);
+  const taps = new FakeLife(next);
   const pipe = await openPipe(taps, "p", { capacityBytes: 16_384 });
   assertEquals([pipe.capacity, pipe.waiting], [8192, 7]);
   assert(sameOpenFile(old.readFd, pipe.readFd) && sameOpenFile(old.writeFd, pipe.writeFd));
@@ -275,14 +275,14 @@ Deno.test("LivePipe of a FIFO crosses with the end that was not told yet, and wi
   await waitFor(() => first.heard.includes("end"), { what: "the end" });
   const next = imageAfter(cold);
   const second = hearing();
-  const taps = new Taps(next);
+  const taps = new FakeLife(next);
   const pipe = await openPipe(taps, "p", { path, ...second.options });
   await old.close();
   commit(next);
   taps.open();
   await delay(30);
   assertEquals(second.heard, []);
-  taps.all[0]!.pause();
+  taps.ports[0]!.pause();
   visit("");
   await delay(10);
   const last = imageAfter(next);
@@ -374,7 +374,7 @@ Deno.test("openPipe() refuses what it cannot open or take back, and takes the sa
   await type({ path, read: false });
   await type({ path, write: true, data() {} });
   await assertRejects(() => readyPipe(side, { capacityBytes: 0 }), RangeError);
-  await assertRejects(() => openPipe(new Taps(side), "p#x", {}), LuoError, "no #");
+  await assertRejects(() => openPipe(new FakeLife(side), "p#x", {}), LuoError, "no #");
   assertEquals([namesOf(side), side.outgoing.files(), nextFreeFd()], [[], [], before]);
   const pipe = await readyPipe(side, { path, read: true, write: true });
   await assertRejects(() => readyPipe(side), LuoError, "in use");
@@ -408,7 +408,7 @@ Deno.test("openPipe() that runs out of descriptors leaves nothing half-made", as
     let pipe: LivePipe | null = null;
     setLimit("nofile", { ...limit, soft: BigInt(free + failures) });
     try {
-      pipe = await openPipe(new Taps(side), "p", options);
+      pipe = await openPipe(new FakeLife(side), "p", options);
     } catch (error) {
       if (!(error instanceof SysError || error instanceof LuoError)) throw error;
       assertEquals(error.code, "EMFILE", error.stack);
