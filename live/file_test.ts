@@ -1,9 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 
-import { type OwnedFd, SysError } from "../sys/mod.ts";
+import { openFile, type OwnedFd, SysError } from "../sys/mod.ts";
+import { makeFifo, openFifo } from "../sys/pipe.ts";
 import { tempDir } from "../testing/wait.ts";
 import { assertLuoError, coldSide, nextSide, type Side } from "./helpers_test.ts";
-import { LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
+import { checkRegular, LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
 
 /** A file under the name `log`, as `live.file` makes it. */
 function liveFile(side: Side, path: string, options: LiveFileOptions): LiveFile {
@@ -130,4 +131,16 @@ Deno.test("openLiveFile() opens as it is told", async () => {
   assertEquals(Deno.readTextFileSync(path), "content");
   assertEquals(flagsOf({ truncate: true }), "w");
   assertEquals(Deno.readTextFileSync(path), "");
+});
+
+Deno.test("checkRegular() lets files through, and nothing that other handlers would carry", async () => {
+  await using dir = tempDir();
+  makeFifo(`${dir.path}/fifo`);
+  using file = openFile(`${dir.path}/file`, { write: true, create: true });
+  using fifo = openFifo(`${dir.path}/fifo`, { read: true, write: false });
+  using folder = openFile(dir.path, { directory: true });
+  checkRegular("x", file.fd);
+  for (const { fd } of [fifo, folder]) {
+    assertLuoError(() => checkRegular("x", fd), "ENOENT", 'Cannot take "x" as a file: it is a');
+  }
 });
