@@ -11,8 +11,9 @@
  */
 import { statfsSync } from "node:fs";
 
+import { fdInfo, openFile } from "../../sys/mod.ts";
 import { type Access, refusedAccess } from "../../sys/probe.ts";
-import { mountOf, parseMounts, readText } from "./proc_text.ts";
+import { parseMounts, readText } from "./proc_text.ts";
 import type { Subject } from "./subject.ts";
 
 /** A folder that may not be there yet. */
@@ -69,8 +70,19 @@ export function refused(subject: Subject, path: string, wanted: readonly Access[
   }
   const code = wanted.map((each) => byMode(subject, path, each)).find((each) => each !== null) ?? null;
   if (code !== null || !wanted.includes("write")) return code;
+  return isReadOnly(subject, path) ? "EROFS" : null;
+}
+
+/** Links on the way lead where they lead the process, so the open file itself is asked which mount it is on. */
+function isReadOnly(subject: Subject, path: string): boolean {
   const mounts = parseMounts(readText(`${subject.proc}/mountinfo`) ?? "");
-  return mountOf(mounts, path)?.options.includes("ro") ? "EROFS" : null;
+  try {
+    using file = openFile(seen(subject, path), { path: true });
+    const id = Number(fdInfo(file.fd).get("mnt_id"));
+    return mounts.find((mount) => mount.id === id)?.options.includes("ro") ?? false;
+  } catch {
+    return false;
+  }
 }
 
 function byMode(subject: Subject, path: string, access: Access): string | null {

@@ -82,6 +82,8 @@ export function parseEnviron(text: string): ReadonlyMap<string, string> {
 
 /** A mounted filesystem, from a line of `/proc/PID/mountinfo`. */
 export interface Mount {
+  /** Its number, which `mnt_id` of a descriptor names. */
+  readonly id: number;
   /** Where it is mounted. */
   readonly path: string;
   /** What kind it is. */
@@ -94,10 +96,15 @@ export interface Mount {
 export function parseMounts(text: string): Mount[] {
   return text.split("\n").flatMap((line) => {
     const [front = "", back] = line.split(" - ", 2);
-    const [, , , , path, options = ""] = front.split(" ");
+    const [id, , , , path, options = ""] = front.split(" ");
     const [type, , superOptions = ""] = back?.split(" ") ?? [];
     if (path === undefined || type === undefined) return [];
-    return [{ path: unescape(path), type, options: [...options.split(","), ...superOptions.split(",")] }];
+    return [{
+      id: Number(id),
+      path: unescape(path),
+      type,
+      options: [...options.split(","), ...superOptions.split(",")],
+    }];
   });
 }
 

@@ -31,7 +31,7 @@ Deno.test("checkRuntime() judges version, file and cache", async () => {
 });
 
 Deno.test("checkNamespaces() judges /proc and PID 1", () => {
-  const proc = { path: "/proc", type: "proc", options: ["rw", "hidepid=invisible"] };
+  const proc = { id: 22, path: "/proc", type: "proc", options: ["rw", "hidepid=invisible"] };
   const good: NamespaceFacts = { pids: [4711], proc, isReadable: true };
   assertLevel(checkNamespaces(good), "pid_1", "ok");
   assertMatch(assertLevel(checkNamespaces(good), "proc", "ok"), /hidepid/);
