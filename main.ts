@@ -72,6 +72,8 @@ async function dispatch(
       return await (await import("./service/upgrade.ts")).upgrade(command);
     case "inspect":
       return await (await import("./service/inspect.ts")).inspect(command);
+    case "doctor":
+      return await (await import("./service/doctor.ts")).doctor(command);
     case "demo":
       return await (await import("./service/demo.ts")).demo(command);
   }

@@ -11,7 +11,14 @@ import { connect } from "node:net";
 import { getUid } from "../sys/mod.ts";
 import { tempDir } from "../testing/wait.ts";
 import { type ControlTarget, createControlServer } from "./server.ts";
-import type { CheckReport, CheckRequest, StatusReport, UpdateRecord, UpgradeRequest } from "./types.ts";
+import type {
+  CheckReport,
+  CheckRequest,
+  FdReport,
+  StatusReport,
+  UpdateRecord,
+  UpgradeRequest,
+} from "./types.ts";
 
 const BUILD = { path: "/app.ts", version: "1.0.0", id: "0123456789ab" };
 
@@ -66,6 +73,20 @@ export const STATUS: StatusReport = {
   last_update: null,
 };
 
+/** Descriptors of that service. */
+export const FDS: FdReport[] = [{
+  fd: 7,
+  class: "unknown",
+  what: "a pipe",
+  note: null,
+  session: null,
+  token: null,
+  name: null,
+  compatible: null,
+  hint: "no handler: closed at the next update",
+  backlog: null,
+}];
+
 /** Bytes that are no text. */
 export const SEGMENT = new Uint8Array([0x83, 0xff, 0x00, 0x80]);
 
@@ -86,6 +107,10 @@ export class FakeTarget implements ControlTarget {
 
   status(): Promise<StatusReport> {
     return this.broken === null ? Promise.resolve(STATUS) : Promise.reject(this.broken);
+  }
+
+  fds(): Promise<FdReport[]> {
+    return Promise.resolve(FDS);
   }
 
   sessions(): { name: string; direction: "outgoing"; files: [] }[] {

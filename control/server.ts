@@ -16,6 +16,7 @@ import { peerUid } from "./peer.ts";
 import type {
   CheckReport,
   CheckRequest,
+  FdReport,
   SessionReport,
   StatusReport,
   UpdateRecord,
@@ -27,6 +28,8 @@ import { parseUpgradeRequest } from "./upgrade_request.ts";
 export interface ControlTarget {
   /** What the service is doing. */
   status(): Promise<StatusReport>;
+  /** Its open descriptors. */
+  fds(): Promise<FdReport[]>;
   /** Its sessions. */
   sessions(): SessionReport[];
   /** Updates that have ended, oldest first. */
@@ -87,8 +90,9 @@ async function answer(
   if (peer !== uid && peer !== 0) {
     throw new Refusal(403, "EPERM", `Cannot answer user ${peer}: only ${uid} and 0 may`);
   }
-  const path = URL.parse(request.url ?? "/", "http://control")?.pathname;
-  if (path === undefined) throw new Refusal(400, "EINVAL", `Cannot answer ${request.url}: it is no path`);
+  const url = URL.parse(request.url ?? "/", "http://control");
+  if (url === null) throw new Refusal(400, "EINVAL", `Cannot answer ${request.url}: it is no path`);
+  const { pathname: path, searchParams: query } = url;
   if (path === "/v1/upgrade") {
     allow(request, "POST");
     const body = parseUpgradeRequest(await readBody(request));
@@ -100,7 +104,10 @@ async function answer(
     return send(response, 200, await target.check(body));
   }
   allow(request, "GET", "HEAD");
-  if (path === "/v1/status") return send(response, 200, await target.status());
+  if (path === "/v1/status") {
+    const status = await target.status();
+    return send(response, 200, query.get("fds") === "1" ? { ...status, fds: await target.fds() } : status);
+  }
   if (path === "/v1/sessions") return send(response, 200, { sessions: target.sessions() });
   if (path === "/v1/history") return send(response, 200, { updates: target.history() });
   if (path === "/v1/segment") return sendBytes(response, await target.segment());

@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 
 import { getUid } from "../sys/mod.ts";
 import { waitFor } from "../testing/wait.ts";
-import { sampleRecord, sampleReport, SEGMENT, startBench, STATUS } from "./helpers_test.ts";
+import { FDS, sampleRecord, sampleReport, SEGMENT, startBench, STATUS } from "./helpers_test.ts";
 
 Deno.test("The control server answers each route with the target's document", async () => {
   await using bench = await startBench();
@@ -13,7 +13,8 @@ Deno.test("The control server answers each route with the target's document", as
   }]);
   assertEquals(await bench.json("GET", "/v1/history"), [200, { updates: [sampleRecord()] }]);
   assertEquals(await bench.json("GET", "/v1/history/a1"), [200, sampleRecord()]);
-  assertEquals((await bench.json("GET", "/v1/status?pretty=1"))[0], 200);
+  assertEquals(await bench.json("GET", "/v1/status?pretty=1&fds=0"), [200, STATUS]);
+  assertEquals(await bench.json("GET", "/v1/status?fds=1"), [200, { ...STATUS, fds: FDS }]);
 });
 
 Deno.test("The control server says type and length of each document", async () => {

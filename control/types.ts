@@ -117,6 +117,45 @@ export interface StatusReport {
   sessions: SessionReport[];
   /** The last update that ended, or null. */
   last_update: UpdateRecord | null;
+  /** Its open descriptors, where they were asked for. */
+  fds?: FdReport[];
+}
+
+/** What becomes of an open descriptor at the next update. */
+export type FdClass =
+  /** It crosses: it is preserved, or leads to the same open file as what is, or is a connection that is carried. */
+  | "preserved"
+  /** It crosses as it is: it was there before the service. */
+  | "inherited"
+  /** Heirloom's own. */
+  | "heirloom"
+  /** The runtime's own, which the next image has, too. */
+  | "runtime"
+  /** Nobody has said what it is: it is closed. */
+  | "unknown";
+
+/** An open descriptor. */
+export interface FdReport {
+  /** Its number. */
+  fd: number;
+  /** What becomes of it. */
+  class: FdClass;
+  /** What it is, in words. */
+  what: string;
+  /** What it is for, as far as that is known. */
+  note: string | null;
+  /** The session in which it is preserved, or null. */
+  session: string | null;
+  /** Decimal digits of its token there, or null. */
+  token: string | null;
+  /** The application's name for it, or null. */
+  name: string | null;
+  /** Its handler, or null. */
+  compatible: string | null;
+  /** How an unknown one could be carried, or that it cannot; null for others. */
+  hint: string | null;
+  /** The queue of a TCP socket that listens, or null: who waits in it, and how many may. */
+  backlog: { waiting: number; limit: number } | null;
 }
 
 /** What an update can be asked for. */

@@ -83,6 +83,11 @@ export class IncomingKho {
     return this.#runtime?.fd ?? null;
   }
 
+  /** The preserved descriptors that are held here still: whoever took one back has a duplicate. */
+  held(): number[] {
+    return [...this.#held.keys()];
+  }
+
   /** Gives out the connection to the guardian, once; the caller's. Null where there is none. */
   takeGuardian(): OwnedFd | null {
     const guardian = this.#guardian;

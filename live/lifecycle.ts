@@ -282,6 +282,11 @@ export class Lifecycle implements UpdateHost {
     return this.device === null ? [] : reportSessions(this.device, this.resources);
   }
 
+  /** The descriptors of the update under way, with what they are. */
+  updateDescriptors(): [note: string, fd: number][] {
+    return this.#loaded?.descriptors() ?? [];
+  }
+
   /** The last update, once it is in the history. */
   async lastUpdate(): Promise<UpdateRecord | null> {
     this.finishReady();

@@ -111,6 +111,7 @@ async function loadControl(
   const feed = new UpdateFeed(life, listeners);
   const port = createControlPort(listener, {
     status: () => life.status(),
+    fds: async () => (await import("./descriptors.ts")).reportDescriptors(life),
     sessions: () => life.sessions(),
     history: () => life.history.list(),
     update: (id) => life.update(id),

@@ -18,19 +18,27 @@ const READABLE = 40;
  * The folder for the state of a service. It is not made here.
  *
  * @param key what tells this service from others of the same user, such as the path of its control socket
+ * @param read the environment of the service; that of this process if absent
  * @returns an absolute path without a slash at its end, or null
  */
-export function stateFolder(key: string): string | null {
-  const base = stateBase();
+export function stateFolder(key: string, read: ReadVariable = readOwn): string | null {
+  const base = stateBase(read);
   return base === null ? null : `${base}/${folderName(key)}`;
 }
 
-function stateBase(): string | null {
-  const own = folderFrom("STATE_DIRECTORY", ":");
+/** Reads a variable of an environment. */
+type ReadVariable = (name: string) => string | undefined;
+
+function readOwn(name: string): string | undefined {
+  return Deno.env.get(name);
+}
+
+function stateBase(read: ReadVariable = readOwn): string | null {
+  const own = folderFrom(read, "STATE_DIRECTORY", ":");
   if (own !== null) return own;
-  const state = folderFrom("XDG_STATE_HOME");
+  const state = folderFrom(read, "XDG_STATE_HOME");
   if (state !== null) return `${state}/heirloom`;
-  const home = folderFrom("HOME");
+  const home = folderFrom(read, "HOME");
   return home === null ? null : `${home}/.local/state/heirloom`;
 }
 
@@ -69,9 +77,9 @@ export function abandonedFolders(isAlive: (pid: number, start: bigint) => boolea
 }
 
 /** Relative paths are not valid in any of these variables, and are ignored as the XDG specification asks. */
-function folderFrom(name: string, separator?: string): string | null {
+function folderFrom(read: ReadVariable, name: string, separator?: string): string | null {
   try {
-    const value = Deno.env.get(name) ?? "";
+    const value = read(name) ?? "";
     const path = separator === undefined ? value : value.split(separator, 1)[0] ?? "";
     return path.startsWith("/") ? path.replace(/\/+$/, "") : null;
   } catch {

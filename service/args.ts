@@ -27,6 +27,7 @@ export type {
   CheckCommand,
   CommonOptions,
   DemoCommand,
+  DoctorCommand,
   Environment,
   HelpCommand,
   InspectCommand,

@@ -11,12 +11,14 @@
 
 import { nearest, UsageError } from "./args_error.ts";
 import type { CommandName } from "./args_spec.ts";
-import { COMMANDS, COMMON_FLAGS, DEFAULT_ANSWER_SECONDS, DEFAULT_HTTP_ADDRESS } from "./args_table.ts";
+import { COMMANDS, COMMON_FLAGS, DEFAULT_HTTP_ADDRESS } from "./args_table.ts";
+import { DEFAULT_ANSWER_SECONDS } from "./args_table_doctor.ts";
 import { DEFAULT_CHECK_SECONDS, DEFAULT_UPGRADE_SECONDS } from "./args_table_update.ts";
 import type {
   BuildOptions,
   CheckCommand,
   CommonOptions,
+  DoctorCommand,
   Environment,
   InspectCommand,
   ParsedCommand,
@@ -102,6 +104,7 @@ export const BUILDERS: Readonly<Record<Exclude<CommandName, "run" | "help">, (li
     upgrade: upgradeCommand,
     rollback: rollbackCommand,
     inspect: inspectCommand,
+    doctor: doctorCommand,
     demo: (line) => {
       line.noWords();
       return { command: "demo", ...line.common() };
@@ -147,7 +150,13 @@ function serveCommand(line: Line): ServeCommand {
 
 function queryCommand(command: QueryCommand["command"], line: Line): QueryCommand {
   line.noWords();
-  return { command, ...line.common(), timeoutMs: answerTimeout(line) };
+  return { command, ...line.common(), timeoutMs: answerTimeout(line), fds: line.has("fds") };
+}
+
+function doctorCommand(line: Line): DoctorCommand {
+  line.noWords();
+  const build = line.get("build", parseText);
+  return { command: "doctor", ...line.common(), build, timeoutMs: answerTimeout(line) };
 }
 
 function checkCommand(line: Line): CheckCommand {

@@ -15,6 +15,7 @@ export type CommandName =
   | "upgrade"
   | "rollback"
   | "inspect"
+  | "doctor"
   | "demo"
   | "help";
 

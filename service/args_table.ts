@@ -10,6 +10,7 @@
  */
 
 import type { CommandName, CommandSpec, FlagSpec } from "./args_spec.ts";
+import { ANSWER_TIMEOUT, DOCTOR } from "./args_table_doctor.ts";
 import { CHECK, ROLLBACK, UPGRADE } from "./args_table_update.ts";
 import { DEFAULT_QUOTAS } from "./segments/quotas.ts";
 
@@ -18,10 +19,13 @@ export const EXIT = { done: 0, refused: 1, usage: 2, noService: 3, noVerdict: 4 
 
 /** What each exit code means, for the help text. */
 export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
-  [EXIT.done, "Done; for an update: committed, and nothing less; for a check: it would take over."],
+  [
+    EXIT.done,
+    "Done; for an update: committed, and nothing less; for a check: it would take over; for doctor: no problem.",
+  ],
   [
     EXIT.refused,
-    "Refused, rolled back, recovered, lost or failed; a check: it would not; the reason is on stderr.",
+    "Refused, rolled back, recovered, lost or failed; a check: it would not; doctor: a problem; the reason is on stderr.",
   ],
   [EXIT.usage, "Wrong usage; nothing was done."],
   [EXIT.noService, "No service at that socket."],
@@ -30,9 +34,6 @@ export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[
 
 /** Where `serve` listens unless told otherwise. */
 export const DEFAULT_HTTP_ADDRESS = "127.0.0.1:8787";
-/** Seconds to wait for an answer unless told otherwise. */
-export const DEFAULT_ANSWER_SECONDS = 10;
-
 /** The flags of every command. */
 export const COMMON_FLAGS: readonly FlagSpec[] = [
   {
@@ -45,13 +46,6 @@ export const COMMON_FLAGS: readonly FlagSpec[] = [
   { name: "help", short: "h", help: "Print help and exit." },
   { name: "version", help: "Print the version and exit." },
 ];
-
-const ANSWER_TIMEOUT: FlagSpec = {
-  name: "timeout",
-  value: "S",
-  preset: String(DEFAULT_ANSWER_SECONDS),
-  help: "Wait at most S seconds for the answer.",
-};
 
 const HUP: FlagSpec = {
   name: "hup",
@@ -133,10 +127,17 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
   },
   status: {
     summary: "Show what is running",
-    synopsis: ["status [--timeout S]"],
-    description: ["Shows the service: PID, generation, state, build, sessions and the last update."],
-    flags: [ANSWER_TIMEOUT],
-    examples: [["heirloom status --json", "for programs"]],
+    synopsis: ["status [--fds] [--timeout S]"],
+    description: [
+      "Shows the service: PID, generation, state, build, sessions and the last update.",
+      "With --fds also every open descriptor and what becomes of it at the next update: preserved, inherited, " +
+      "heirloom and runtime are taken care of; unknown is closed, and a hint says how it could be carried.",
+    ],
+    flags: [{ name: "fds", help: "Show every open descriptor, too." }, ANSWER_TIMEOUT],
+    examples: [
+      ["heirloom status --json", "for programs"],
+      ["heirloom status --fds", "with what the next update would close"],
+    ],
   },
   sessions: {
     summary: "Show what is preserved",
@@ -172,6 +173,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       ["heirloom inspect handover.cbor", "a segment from a file"],
     ],
   },
+  doctor: DOCTOR,
   demo: {
     summary: "Prove it: upgrade a loaded service, lose nothing",
     synopsis: ["demo"],

@@ -62,7 +62,7 @@ Deno.test("parseCommand run refuses a missing ENTRY, bad --deno-args and unknown
   refuse(["run", "--allow-net", "app.ts"], "--allow-net", "no such flag", "--deno-args");
   refuse(
     ["run", "--timeout", "3", "app.ts"],
-    "it goes with status, sessions, history, check, upgrade, rollback, inspect",
+    "it goes with status, sessions, history, check, upgrade, rollback, inspect, doctor",
   );
 });
 
@@ -102,10 +102,23 @@ Deno.test("parseCommand serve refuses bad values and words", () => {
 
 Deno.test("parseCommand status, sessions and history wait ten seconds unless told otherwise", () => {
   for (const command of ["status", "sessions", "history"] as const) {
-    assertEquals(parse(command), { command, ...COMMON, timeoutMs: 10_000 });
-    assertEquals(parse(command, "--timeout", "0.5"), { command, ...COMMON, timeoutMs: 500 });
+    assertEquals(parse(command), { command, ...COMMON, timeoutMs: 10_000, fds: false });
+    assertEquals(parse(command, "--timeout", "0.5"), { command, ...COMMON, timeoutMs: 500, fds: false });
     refuse([command, "x"], "takes no such word");
   }
+});
+
+Deno.test("parseCommand status takes --fds, and nobody else does", () => {
+  assertEquals(parse("status", "--fds"), { command: "status", ...COMMON, timeoutMs: 10_000, fds: true });
+  refuse(["history", "--fds"], "it goes with status");
+});
+
+Deno.test("parseCommand doctor takes a build and a time", () => {
+  assertEquals(parse("doctor"), { command: "doctor", ...COMMON, build: undefined, timeoutMs: 10_000 });
+  const full = parse("doctor", "--build", "./v2", "--timeout", "3", "--json", "--socket", "./s");
+  assertEquals(full, { command: "doctor", socket: "./s", json: true, build: "./v2", timeoutMs: 3000 });
+  refuse(["doctor", "x"], "takes no such word");
+  refuse(["doctor", "--build="], "not empty");
 });
 
 Deno.test("parseCommand inspect takes either FILE or --live", () => {
@@ -123,7 +136,7 @@ Deno.test("parseCommand inspect takes either FILE or --live", () => {
 
 Deno.test("parseCommand demo takes the common flags only", () => {
   assertEquals(parse("demo", "--json"), { command: "demo", socket: "/s", json: true });
-  refuse(["demo", "--build", "x"], "it goes with check, upgrade");
+  refuse(["demo", "--build", "x"], "it goes with check, upgrade, doctor");
 });
 
 Deno.test("parseCommand help takes a command or none", () => {
@@ -158,6 +171,7 @@ Deno.test("parseCommand takes the common flags before the command too", () => {
     socket: "/other",
     json: true,
     timeoutMs: 1000,
+    fds: false,
   });
   refuse(["--timeout", "5", "upgrade"], "--timeout", "after the command");
 });

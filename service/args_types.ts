@@ -53,6 +53,17 @@ export interface QueryCommand extends CommonOptions {
   readonly command: "status" | "sessions" | "history";
   /** How long to wait for the answer, in milliseconds. */
   readonly timeoutMs: number;
+  /** With `status`: every open descriptor as well? */
+  readonly fds: boolean;
+}
+
+/** `doctor`: is this machine, and the service, in a state in which updates work? */
+export interface DoctorCommand extends CommonOptions {
+  readonly command: "doctor";
+  /** The build to look at, as it was given; undefined: that of the service. */
+  readonly build: string | undefined;
+  /** How long to wait for the service, in milliseconds. */
+  readonly timeoutMs: number;
 }
 
 /** What names a build. */
@@ -137,6 +148,7 @@ export type ParsedCommand =
   | UpgradeCommand
   | RollbackCommand
   | InspectCommand
+  | DoctorCommand
   | DemoCommand
   | HelpCommand
   | VersionCommand;

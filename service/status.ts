@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SessionReport, StatusReport, UpdateRecord } from "../control/types.ts";
+import type { FdReport, SessionReport, StatusReport, UpdateRecord } from "../control/types.ts";
 import type { QueryCommand } from "./args.ts";
 import { buildText, updateText } from "./build_text.ts";
 import { ControlClient } from "./control_client.ts";
@@ -18,7 +18,7 @@ import { columns, duration } from "./text.ts";
  */
 export async function query(command: QueryCommand): Promise<number> {
   const client = new ControlClient(command.socket, command);
-  const answer = await client.get(`/v1/${command.command}`);
+  const answer = await client.get(`/v1/${command.command}${command.fds ? "?fds=1" : ""}`);
   if (command.json) console.log(JSON.stringify(answer));
   else if (command.command === "status") console.log(statusText(answer as StatusReport));
   else if (command.command === "sessions") {
@@ -35,7 +35,20 @@ function statusText(status: StatusReport): string {
     `preserved ${files} files in ${status.sessions.length} sessions`,
   ];
   if (status.last_update !== null) lines.push(`last      ${updateText(status.last_update)}`);
+  if (status.fds !== undefined) lines.push("", fdsText(status.fds));
   return lines.join("\n");
+}
+
+function fdsText(fds: readonly FdReport[]): string {
+  const rows = fds.map((report) => [
+    String(report.fd),
+    report.class,
+    report.token === null ? "-" : `${report.session} ${report.token}`,
+    report.name ?? "-",
+    report.what,
+    report.hint ?? report.note ?? "-",
+  ]);
+  return columns([["FD", "CLASS", "TOKEN", "NAME", "WHAT", "FOR"], ...rows]);
 }
 
 function sessionsText(sessions: SessionReport[]): string {

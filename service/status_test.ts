@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 
-import type { StatusReport } from "../control/types.ts";
+import type { FdReport, StatusReport } from "../control/types.ts";
 import { ControlError, NoServiceError } from "./control_client.ts";
 import { BUILD, cli, json, printed, sampleRecord, startFake } from "./helpers_test.ts";
 import { query } from "./status.ts";
@@ -42,7 +42,37 @@ const DOCUMENTS: Record<string, unknown> = {
   },
 };
 
-const fakeService = () => startFake(({ url }, response) => json(response, 200, DOCUMENTS[url ?? ""]));
+const FDS: FdReport[] = [
+  {
+    fd: 3,
+    class: "preserved",
+    what: "a listening socket (127.0.0.1:80)",
+    note: "held by the session",
+    session: "heirloom",
+    token: "1",
+    name: "web",
+    compatible: "listener-v1",
+    hint: null,
+    backlog: { waiting: 0, limit: 4096 },
+  },
+  {
+    fd: 12,
+    class: "unknown",
+    what: "a pipe",
+    note: null,
+    session: null,
+    token: null,
+    name: null,
+    compatible: null,
+    hint: "no handler: closed at the next update",
+    backlog: null,
+  },
+];
+
+const fakeService = () =>
+  startFake(({ url }, response) =>
+    json(response, 200, url === "/v1/status?fds=1" ? { ...STATUS, fds: FDS } : DOCUMENTS[url ?? ""])
+  );
 
 const TEXTS = {
   status: `serving, pid 42, generation 3, up 65.0 s
@@ -61,7 +91,7 @@ b2  refused    3           -        /x.ts  no`,
 for (const command of ["status", "sessions", "history"] as const) {
   Deno.test(`query() prints ${command} for people and for programs`, async () => {
     await using fake = await fakeService();
-    const base = { command, socket: fake.socket, timeoutMs: 30_000 };
+    const base = { command, socket: fake.socket, timeoutMs: 30_000, fds: false };
     const text = await printed(async () => assertEquals(await query({ ...base, json: false }), 0));
     assertEquals(text, { out: [TEXTS[command]], err: [] });
     const document = await printed(async () => assertEquals(await query({ ...base, json: true }), 0));
@@ -69,18 +99,31 @@ for (const command of ["status", "sessions", "history"] as const) {
   });
 }
 
+Deno.test("query() prints what becomes of every descriptor", async () => {
+  await using fake = await fakeService();
+  const base = { command: "status", socket: fake.socket, timeoutMs: 30_000, fds: true } as const;
+  const { out } = await printed(async () => assertEquals(await query({ ...base, json: false }), 0));
+  assertEquals(out, [`${TEXTS.status}
+
+FD  CLASS      TOKEN       NAME  WHAT                               FOR
+3   preserved  heirloom 1  web   a listening socket (127.0.0.1:80)  held by the session
+12  unknown    -           -     a pipe                             no handler: closed at the next update`]);
+  const document = await printed(() => query({ ...base, json: true }));
+  assertEquals(document.out.map((line) => JSON.parse(line)), [{ ...STATUS, fds: FDS }]);
+});
+
 Deno.test("query() says so where there was no update yet", async () => {
   await using fake = await startFake(({ url }, response) => {
     json(response, 200, url === "/v1/history" ? { updates: [] } : { ...STATUS, last_update: null });
   });
-  const base = { socket: fake.socket, timeoutMs: 30_000, json: false } as const;
+  const base = { socket: fake.socket, timeoutMs: 30_000, fds: false, json: false } as const;
   assertEquals((await printed(() => query({ ...base, command: "history" }))).out, ["no updates yet"]);
   const [text = ""] = (await printed(() => query({ ...base, command: "status" }))).out;
   assertEquals(text.split("\n").length, 3);
 });
 
 Deno.test("query() throws what the client says", async () => {
-  const base = { command: "status", timeoutMs: 30_000, json: false } as const;
+  const base = { command: "status", timeoutMs: 30_000, fds: false, json: false } as const;
   await assertRejects(() => query({ ...base, socket: "/nowhere/s.sock" }), NoServiceError);
   await using fake = await startFake((_request, response) => json(response, 500, {}));
   await assertRejects(() => query({ ...base, socket: fake.socket }), ControlError);

@@ -166,6 +166,28 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: "doctor has nothing against the shipped unit",
+    async run({ unit }) {
+      const { code, document } = await unit.doctor();
+      assertEquals([code, document.ok, document.service?.generation], [0, true, 1]);
+      const bad = document.findings.filter(({ level }) => level === "warning" || level === "problem");
+      assertEquals(bad, []);
+      const levels = Object.fromEntries(document.findings.map(({ id, level }) => [id, level]));
+      for (
+        const id of [
+          "systemd",
+          "notify_access",
+          "oom_policy",
+          "timeout_stop",
+          "state_directory",
+          "limit_nofile",
+        ]
+      ) {
+        assertEquals(levels[id], "ok", id);
+      }
+    },
+  },
+  {
     name: "the guardian is the main process while it is armed, the service after the commit",
     run: (stage) => commits(stage, "third"),
   },
@@ -240,9 +262,12 @@ export const CASES: readonly Case[] = [
     },
   },
   {
-    name: "NotifyAccess=main does as well",
+    name: "NotifyAccess=main does as well, and doctor warns of it",
     async run(stage) {
-      await stage.unit.start("NotifyAccess=main");
+      await stage.unit.start("NotifyAccess=main", "TimeoutStopSec=10s");
+      const { code, document } = await stage.unit.doctor();
+      const warnings = document.findings.filter(({ level }) => level === "warning").map(({ id }) => id);
+      assertEquals([code, warnings], [0, ["notify_access", "timeout_stop"]]);
       await stage.unit.text("/fill");
       await commits(stage, "second");
       await isRefused(stage, "third", "second");

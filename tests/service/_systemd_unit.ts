@@ -5,6 +5,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import type { Diagnosis } from "../../service/doctor.ts";
 import { heirloomRoot, type UpdateRecord, waitFor } from "../../testing/mod.ts";
 import { once, runCommand } from "../update/_fixtures.ts";
 
@@ -147,6 +148,15 @@ export class Unit {
       ...target,
     ]);
     return { code, record: stdout === "" ? undefined : JSON.parse(stdout), stderr };
+  }
+
+  /** Runs `heirloom doctor`. */
+  async doctor(): Promise<{ code: number; document: Diagnosis }> {
+    const main = `${heirloomRoot()}/main.ts`;
+    const command = [Deno.execPath(), "run", "-A", main, "doctor", "--socket", SOCKET, "--json"];
+    const { code, stdout, stderr } = await runCommand(command);
+    assertEquals(stderr, "");
+    return { code, document: JSON.parse(stdout) };
   }
 
   /** `systemctl COMMAND` on this unit; its exit code. */

@@ -46,7 +46,9 @@ function commandOf(line: string): Command {
 
 /** What differs from run to run, made the same: ids, numbers. */
 function plain(text: string): string {
-  return text.replaceAll(/\b(?=[0-9a-f]*\d)[0-9a-f]{8,12}\b/g, "ID").replaceAll(/\d+(\.\d+)?/g, "N").trim();
+  const ids = text.replaceAll(/\b(?=[0-9a-f]*\d)[0-9a-f]{8,12}\b/g, "ID");
+  // A pause on a busy machine is told in seconds.
+  return ids.replaceAll(/\d+(\.\d+)?/g, "N").replaceAll(/(pause|after) N s\b/g, "$1 N ms").trim();
 }
 
 /** An application that needs its configuration; what it does wrong comes between taking and serving. */
