@@ -5,7 +5,9 @@
  */
 import type { HandlerRegistry } from "../luo/handler.ts";
 import { datagramHandler } from "./datagram.ts";
+import { epollHandler } from "./epoll.ts";
 import { fileHandler } from "./file.ts";
+import { inotifyHandler } from "./inotify.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
 import { streamHandler } from "./stream.ts";
@@ -23,7 +25,11 @@ export type {
 } from "../luo/handler.ts";
 export { OwnedFd } from "../sys/owned_fd.ts";
 export { datagramHandler } from "./datagram.ts";
+export { epollHandler } from "./epoll.ts";
+export { CarriedInterest, takeInterest } from "./epoll_interests.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
+export { inotifyHandler } from "./inotify.ts";
+export { keepPaths, takePaths, type WatchedPath, type WatchedPaths } from "./inotify_paths.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
@@ -45,6 +51,8 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       listenerHandler,
       streamHandler,
       datagramHandler,
+      inotifyHandler,
+      epollHandler,
     ]
   ) {
     registry.register(handler);

@@ -13,7 +13,9 @@ import { registerBuiltins } from "./mod.ts";
 Deno.test("registerBuiltins() registers each handler once", () => {
   const registry = new HandlerRegistry();
   registerBuiltins(registry);
-  for (const name of ["memfd-v1", "file-v1", "listener-v1", "stream-v1", "datagram-v1"]) {
+  for (
+    const name of ["memfd-v1", "file-v1", "listener-v1", "stream-v1", "datagram-v1", "inotify-v1", "epoll-v1"]
+  ) {
     assertEquals(registry.get(name)?.compatible, name);
   }
   assertLuoError(() => registerBuiltins(registry), "EEXIST", "streams-v1");
@@ -22,7 +24,6 @@ Deno.test("registerBuiltins() registers each handler once", () => {
 Deno.test("The built-in handlers leave alone what they do not know", () => {
   const libc = Deno.dlopen("libc.so.6", {
     eventfd: libcForTests.eventfd,
-    epoll_create1: libcForTests.epoll_create1,
   });
   using stack = new DisposableStack();
   stack.defer(() => libc.close());
@@ -35,7 +36,6 @@ Deno.test("The built-in handlers leave alone what they do not know", () => {
     reader,
     writer,
     OwnedFd.adopt(libc.symbols.eventfd(0, 0o2000000)),
-    OwnedFd.adopt(libc.symbols.epoll_create1(0o2000000)),
   ];
   for (const owned of unknown) stack.use(owned);
   assertEquals(unknown.map(takerOf), unknown.map(() => null));
