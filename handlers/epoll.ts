@@ -7,15 +7,16 @@
  * - epolls in epolls
  *
  * Not preserved:
- * - the epoll itself: the new build gets a new one with the same entries, as
- *   `docs/adr/0014-an-epoll-is-made-anew.md` explains
- * - the numbers of entries: each is under a number of its own until it is bound to the application's ({@linkcode
- *   takeInterest}), and only then can be changed
- * - that an edge (`EPOLLET`) was reported: what is ready is reported once more
- * - that an entry with `EPOLLONESHOT` was disarmed altogether: errors and hang-ups are reported once more, since
- *   epoll_ctl(2) adds them always
+ * - the epoll itself: the new build gets a new one with the same entries
+ * - the numbers of entries: each has one of its own, until it is bound to the application's with {@linkcode takeInterest} (as
+ *   `live.epoll` does) and can be changed again
+ * - that an edge was told: what is ready is told once more
+ * - that an entry with `EPOLLONESHOT` was disarmed against errors and hang-ups, too: epoll_ctl(2) always adds these
  *
- * An entry on a file that is not preserved in the same session refuses the update.
+ * Taken with: `live.epoll`.
+ *
+ * An entry on a file that is not preserved in the same session refuses the update. Why the epoll is made anew:
+ * `docs/adr/0014-an-epoll-is-made-anew.md`.
  *
  * @module
  */

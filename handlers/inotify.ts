@@ -11,6 +11,8 @@
  * - what happens while the queue is full (`fs.inotify.max_queued_events`): an event without a watch says so
  * - watches that a new build added before it failed: they are removed when the previous one comes back
  *
+ * Taken with: `live.watch`.
+ *
  * @module
  */
 import { Fields } from "../kho/abi/fields.ts";
