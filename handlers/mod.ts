@@ -6,8 +6,10 @@
 import type { HandlerRegistry } from "../luo/handler.ts";
 import { datagramHandler } from "./datagram.ts";
 import { directoryHandler } from "./directory.ts";
+import { epollHandler } from "./epoll.ts";
 import { eventfdHandler } from "./eventfd.ts";
 import { fileHandler } from "./file.ts";
+import { inotifyHandler } from "./inotify.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
 import { pipeHandler } from "./pipe.ts";
@@ -31,8 +33,12 @@ export type {
 export { OwnedFd } from "../sys/owned_fd.ts";
 export { datagramHandler } from "./datagram.ts";
 export { directoryHandler } from "./directory.ts";
+export { epollHandler } from "./epoll.ts";
+export { CarriedInterest, takeInterest } from "./epoll_interests.ts";
 export { eventfdHandler } from "./eventfd.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
+export { inotifyHandler } from "./inotify.ts";
+export { keepPaths, takePaths, type WatchedPath, type WatchedPaths } from "./inotify_paths.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
 export { pipeHandler } from "./pipe.ts";
@@ -63,6 +69,8 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       pipeHandler,
       eventfdHandler,
       timerfdHandler,
+      inotifyHandler,
+      epollHandler,
       signalfdHandler,
       ptyHandler,
       directoryHandler,

@@ -34,7 +34,7 @@ import { OwnBuild } from "./own_build.ts";
 import type { Carrier } from "./port.ts";
 import { Resources } from "./resources.ts";
 import { reportSessions } from "./session_report.ts";
-import { settleAtCommit, type SharedSegment } from "./segment.ts";
+import { settleAtCommit } from "./segment.ts";
 import { reportLate, Starter } from "./starter.ts";
 import { States } from "./states.ts";
 import { takeover } from "./takeover.ts";
@@ -47,6 +47,14 @@ const ANSWER_FIRST_MS = 15;
 
 /** Milliseconds after which what the next update needs is loaded. */
 const SETTLE_MS = 60;
+
+/** What does something at the commit, and ends with the application. */
+export interface Settling {
+  /** The update is committed, or the application is ready. */
+  settle(): void;
+  /** Gives it up. */
+  drop(): void;
+}
 
 /** Everything that an open application holds. */
 export class Lifecycle implements UpdateHost {
@@ -63,7 +71,7 @@ export class Lifecycle implements UpdateHost {
   readonly #incoming: Session | null;
   readonly #outgoing: Session | null;
   readonly #carriers = new Carriers();
-  readonly #segments: SharedSegment[] = [];
+  readonly #segments: Settling[] = [];
   #state: ServiceState = takeover.incoming === null ? "starting" : "probation";
   /** Puts the server behind the control socket: at once on a cold start, else when the application is ready. */
   readonly control: Starter = new Starter();
@@ -123,8 +131,8 @@ export class Lifecycle implements UpdateHost {
     this.#carriers.add(port);
   }
 
-  /** Adds a segment; it grows to what was asked for when the application is ready. */
-  addSegment(segment: SharedSegment): void {
+  /** Adds a segment, which grows to what was asked for when the application is ready, or what else waits for that. */
+  addSegment(segment: Settling): void {
     if (this.isReady) segment.settle();
     this.#segments.push(segment);
   }
@@ -135,7 +143,7 @@ export class Lifecycle implements UpdateHost {
   }
 
   /** Forgets a segment that was dropped. */
-  removeSegment(segment: SharedSegment): void {
+  removeSegment(segment: Settling): void {
     const at = this.#segments.indexOf(segment);
     if (at >= 0) this.#segments.splice(at, 1);
   }

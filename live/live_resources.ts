@@ -15,6 +15,8 @@ import type { LiveDirectory } from "./kinds/directory.ts";
 import type { PipeOptions } from "./kinds/pipe.ts";
 import type { LivePipe } from "./kinds/pipe_types.ts";
 import type { LiveTerminal, TerminalOptions } from "./kinds/terminal.ts";
+import type { EpollOptions, LiveEpoll } from "./kinds/epoll.ts";
+import type { LiveWatch, WatchOptions } from "./kinds/watch.ts";
 import { take } from "./take.ts";
 import type { SharedMemory, ShmOptions } from "./kinds/shm.ts";
 import type { LiveEventfd, LiveEventfdOptions } from "./kinds/eventfd.ts";
@@ -154,5 +156,35 @@ export class LiveResources {
   async timer(name: string, options: LiveTimerOptions = {}): Promise<LiveTimer> {
     const { openTimer } = await import("./kinds/timer.ts");
     return await openTimer(this.#life, name, options);
+  }
+
+  /**
+   * Takes back the interest list of that name, or makes one (epoll(7)). What it watches has to be resources of this service:
+   * an entry on anything else refuses the update.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options what is done with what is ready
+   * @returns the list; nothing is told before `ready()`
+   * @throws {LuoError} `EEXIST` name in use, or of another kind; `EINVAL` a bad name
+   * @throws {SysError} `EMFILE`
+   */
+  async epoll(name: string, options: EpollOptions = {}): Promise<LiveEpoll> {
+    const { openEpoll } = await import("./kinds/epoll.ts");
+    return await openEpoll(this.#life, name, options);
+  }
+
+  /**
+   * Takes back the watches of that name, or makes room for some: over files and directories, through updates (inotify(7)).
+   * What happens during an update is told by the next build, once.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options what is done with events
+   * @returns the watches; nothing is told before `ready()`
+   * @throws {LuoError} `EEXIST` name in use, or of another kind; `EINVAL` a bad name
+   * @throws {SysError} `EMFILE`, also at the user's limit of inotifies
+   */
+  async watch(name: string, options: WatchOptions = {}): Promise<LiveWatch> {
+    const { openWatch } = await import("./kinds/watch.ts");
+    return await openWatch(this.#life, name, options);
   }
 }

@@ -16,7 +16,7 @@ import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
 import type { Session } from "../luo/session.ts";
 import { takeStreams } from "../handlers/streams.ts";
-import { type OwnedFd, refusalOf } from "../sys/mod.ts";
+import { isOpenFd, type OwnedFd, refusalOf } from "../sys/mod.ts";
 import type { Taken } from "./http/connections.ts";
 import { Kept } from "./kept.ts";
 
@@ -237,6 +237,14 @@ export class Resources {
     return null;
   }
 
+  /** The application's own descriptor of what is behind a token, borrowed; null where this build has none. */
+  fdOf(token: bigint): number | null {
+    for (const resource of this.#live.values()) {
+      if (resource.token === token) return resource.fd < 0 ? null : resource.fd;
+    }
+    return null;
+  }
+
   /** The map of names, as the next image will read it. */
   names(): NameRecord[] {
     return [...this.#live.values()].map(({ name, kind, token }) => ({ name, kind, token }));
@@ -265,10 +273,11 @@ export class Resources {
    * @param isIntact does this number still lead to what was preserved?
    */
   mend(isIntact: (fd: number) => boolean): void {
-    const held = new Map(this.#outgoing?.files().map(({ token, fd }) => [token, fd]));
+    const held = new Map(this.#outgoing?.files().map((file) => [file.token, file]));
     for (const resource of this.#live.values()) {
-      const fd = held.get(resource.token);
-      if (!resource.preserved || typeof fd !== "number" || isIntact(fd)) continue;
+      const { fd, compatible } = held.get(resource.token) ?? {};
+      if (!resource.preserved || typeof fd !== "number") continue;
+      if (isIntact(fd) && isAccepted(compatible, fd)) continue;
       resource.preserved = false;
       try {
         this.#outgoing?.unpreserveFd(resource.token);
@@ -325,4 +334,10 @@ export class Resources {
 
 function article(kind: string): string {
   return `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`;
+}
+
+/** Not all handlers let a descriptor cross, which would be looked at: an epoll is made anew from its record. */
+function isAccepted(compatible: string | undefined, fd: number): boolean {
+  const handler = compatible === undefined ? undefined : orchestrator().registry.get(compatible);
+  return handler === undefined || (isOpenFd(fd) && handler.canPreserve({ fd }));
 }

@@ -189,7 +189,7 @@ export function manage<Segment extends SharedSegment>(
  *
  * @param segment the segment
  */
-export function settleAtCommit(segment: SharedSegment): void {
+export function settleAtCommit(segment: Pick<SharedSegment, "settle">): void {
   try {
     segment.settle();
   } catch (error) {

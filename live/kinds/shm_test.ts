@@ -5,12 +5,13 @@ import { shmName } from "../../sys/helpers_test.ts";
 import { fstat, listFds, openFile, SysError, truncate } from "../../sys/mod.ts";
 import { allocate, shmOpen } from "../../sys/shm.ts";
 import { coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
-import type { SegmentHolder, SharedSegment } from "../segment.ts";
+import type { Settling } from "../lifecycle.ts";
+import type { SegmentHolder } from "../segment.ts";
 import { takeShm } from "./shm.ts";
 
 /** What an application has of its life here: its names, and its segments. */
-function holderOf({ resources }: Side): SegmentHolder & { segments: Set<SharedSegment> } {
-  const segments = new Set<SharedSegment>();
+function holderOf({ resources }: Side): SegmentHolder & { segments: Set<Settling> } {
+  const segments = new Set<Settling>();
   return {
     resources,
     segments,
