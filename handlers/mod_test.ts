@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 
 import { HandlerRegistry } from "../luo/handler.ts";
 import { assertLuoError } from "../luo/helpers_test.ts";
-import { libcForTests, makePipe } from "../sys/helpers_test.ts";
+import { libcForTests } from "../sys/helpers_test.ts";
 import { createMemfd, openFile, OwnedFd } from "../sys/mod.ts";
 import { Device } from "../luo/device.ts";
 import { Orchestrator } from "../luo/orchestrator.ts";
@@ -26,14 +26,11 @@ Deno.test("The built-in handlers leave alone what they do not know", () => {
   });
   using stack = new DisposableStack();
   stack.defer(() => libc.close());
-  const [reader, writer] = makePipe();
   const unknown = [
     openFile("/dev/null"),
     openFile("/dev/zero"),
     openFile("/proc/self/status"),
     openFile("/", { directory: true }),
-    reader,
-    writer,
     OwnedFd.adopt(libc.symbols.eventfd(0, 0o2000000)),
     OwnedFd.adopt(libc.symbols.epoll_create1(0o2000000)),
   ];

@@ -59,6 +59,7 @@ export { getLimit, type Limit, type LimitName, LIMITS, setLimit, UNLIMITED } fro
 export { addSeals, createMemfd, getSeals, type MemfdOptions, SEALS } from "./memfd.ts";
 export { Mapping, type MappingOptions } from "./mmap.ts";
 export { dupFd, OwnedFd } from "./owned_fd.ts";
+export { bytesWaiting, isAnonymousPipe, pipeCapacity } from "./pipe.ts";
 export {
   bootId,
   childPids,
