@@ -8,6 +8,7 @@ import { datagramHandler } from "./datagram.ts";
 import { fileHandler } from "./file.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
+import { pidfdHandler } from "./pidfd.ts";
 import { pipeHandler } from "./pipe.ts";
 import { streamHandler } from "./stream.ts";
 import { streamsHandler } from "./streams.ts";
@@ -27,6 +28,7 @@ export { datagramHandler } from "./datagram.ts";
 export { fileHandler, type PathState, pathState } from "./file.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
+export { pidfdHandler } from "./pidfd.ts";
 export { pipeHandler } from "./pipe.ts";
 export { keepBytes, type StreamBytes, streamHandler, takeBytes } from "./stream.ts";
 export { listStreams, streamsHandler, takeStreams } from "./streams.ts";
@@ -48,6 +50,7 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       streamHandler,
       datagramHandler,
       pipeHandler,
+      pidfdHandler,
     ]
   ) {
     registry.register(handler);

@@ -13,7 +13,7 @@ import { registerBuiltins } from "./mod.ts";
 Deno.test("registerBuiltins() registers each handler once", () => {
   const registry = new HandlerRegistry();
   registerBuiltins(registry);
-  for (const name of ["memfd-v1", "file-v1", "listener-v1", "stream-v1", "datagram-v1"]) {
+  for (const name of ["memfd-v1", "file-v1", "listener-v1", "stream-v1", "datagram-v1", "pidfd-v1"]) {
     assertEquals(registry.get(name)?.compatible, name);
   }
   assertLuoError(() => registerBuiltins(registry), "EEXIST", "streams-v1");

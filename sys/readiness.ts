@@ -20,7 +20,7 @@ import { setImmediate } from "node:timers";
 import { check } from "./errno.ts";
 import { OwnedFd } from "./owned_fd.ts";
 import { read, write } from "./file.ts";
-import { POLLIN } from "./poll.ts";
+import { POLLIN, POLLOUT } from "./poll.ts";
 
 /** These two are not in `symbols.ts`: there, a call is over when it returns. */
 const functions = {
@@ -63,7 +63,20 @@ export interface Watch {
  */
 export function watchReadable(fd: number, readable: () => boolean): Watch {
   waiting ??= new Waiting();
-  return waiting.watch(fd, readable);
+  return waiting.watch(fd, readable, POLLIN);
+}
+
+/**
+ * Watches a descriptor for room to write.
+ *
+ * @param fd borrowed until {@linkcode Watch.end} resolves
+ * @param writable called when writing will not wait, or fails; answers whether it has written something
+ * @returns the watch, which is on
+ * @throws {SysError} EMFILE
+ */
+export function watchWritable(fd: number, writable: () => boolean): Watch {
+  waiting ??= new Waiting();
+  return waiting.watch(fd, writable, POLLOUT);
 }
 
 let waiting: Waiting | null = null;
@@ -71,6 +84,7 @@ let library: Deno.DynamicLibrary<typeof functions> | undefined;
 
 class Entry implements Watch {
   readonly fd: number;
+  readonly events: number;
   readonly #readable: () => boolean;
   readonly #waiting: Waiting;
   /** How often in a row nothing was read. */
@@ -79,8 +93,9 @@ class Entry implements Watch {
   #ended: Promise<void> | null = null;
   isOn = true;
 
-  constructor(fd: number, readable: () => boolean, waiting: Waiting) {
+  constructor(fd: number, readable: () => boolean, events: number, waiting: Waiting) {
     this.fd = fd;
+    this.events = events;
     this.#readable = readable;
     this.#waiting = waiting;
   }
@@ -141,8 +156,8 @@ class Waiting {
     this.#wakeUp = OwnedFd.adopt(check(eventfd(0, EFD_FLAGS), "eventfd"));
   }
 
-  watch(fd: number, readable: () => boolean): Watch {
-    const entry = new Entry(fd, readable, this);
+  watch(fd: number, readable: () => boolean, events: number): Watch {
+    const entry = new Entry(fd, readable, events, this);
     this.#entries.add(entry);
     if (this.#isRunning) this.wake();
     else void this.#run();
@@ -192,9 +207,9 @@ class Waiting {
       this.#bytes = new Uint8Array(new ArrayBuffer(2 * count * ENTRY_BYTES));
     }
     const view = new DataView(this.#bytes.buffer);
-    [this.#wakeUp.fd, ...watched.map(({ fd }) => fd)].forEach((fd, index) => {
+    [{ fd: this.#wakeUp.fd, events: POLLIN }, ...watched].forEach(({ fd, events }, index) => {
       view.setInt32(index * ENTRY_BYTES, fd, true);
-      view.setInt32(index * ENTRY_BYTES + 4, POLLIN, true);
+      view.setInt32(index * ENTRY_BYTES + 4, events, true);
     });
     const result = await this.#poll(this.#bytes, BigInt(count), -1);
     if (result < 0) {

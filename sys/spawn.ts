@@ -19,6 +19,7 @@ import { cString } from "./text.ts";
 /** Sizes of `posix_spawn_file_actions_t` and `posix_spawnattr_t` in glibc, the same on x86-64 and aarch64. */
 const FILE_ACTIONS_BYTES = 80;
 const ATTRIBUTES_BYTES = 336;
+const POSIX_SPAWN_SETPGROUP = 2;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
 
@@ -34,6 +35,8 @@ export interface SpawnOptions {
   fds: readonly (readonly [from: number, to: number])[];
   /** Its working directory. @default {that of this process} */
   cwd?: string;
+  /** Does it lead a process group of its own? @default {false} */
+  group?: boolean;
 }
 
 /**
@@ -79,7 +82,12 @@ export function spawnProcess(options: SpawnOptions): number {
 
   must(call.posix_spawnattr_init(attributes));
   cleanUp.defer(() => void call.posix_spawnattr_destroy(attributes));
-  must(call.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
+  let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+  if (options.group === true) {
+    flags |= POSIX_SPAWN_SETPGROUP;
+    must(call.posix_spawnattr_setpgroup(attributes, 0));
+  }
+  must(call.posix_spawnattr_setflags(attributes, flags));
   must(call.posix_spawnattr_setsigdefault(attributes, encodeMask([SIGNALS.SIGPIPE])));
   must(call.posix_spawnattr_setsigmask(attributes, encodeMask([])));
 
