@@ -12,6 +12,8 @@ import type { Lifecycle } from "./lifecycle.ts";
 import { checkType } from "./inherit.ts";
 import type { InheritOptions } from "./inherit.ts";
 import { take } from "./take.ts";
+import type { ChildOptions } from "./kinds/child.ts";
+import type { LiveChild } from "./kinds/child_process.ts";
 import type { OwnedFd } from "../sys/mod.ts";
 
 /** Everything that can be open. */
@@ -43,5 +45,26 @@ export class LiveResources {
       checkType(name, fd.fd, options.type, handed);
     });
     return fd;
+  }
+
+  /**
+   * Takes back the child process of that name, or starts it: it goes on while the service replaces itself, and its output and
+   * its end wait for the next build.
+   *
+   * The child gets descriptors 0 to 2 and no other, no blocked signal, and the variables of the application. What it was
+   * started with stays as it is when another build takes it back. A build that takes over starts a new child at the commit,
+   * in `ready()`. Nothing is read, and no end told, before `ready()`.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options what is started, and what is done with what comes from it
+   * @throws {LuoError} `EEXIST` name in use or of another kind; `EINVAL` a bad name; `ENOENT` no handler carries a descriptor
+   * @throws {SysError} `ENOENT` no such program or directory, `ENOTDIR`; `EACCES` not executable; `ENOEXEC` of no known format
+   * (execve(2)); `EAGAIN` too many processes (`RLIMIT_NPROC`), `EMFILE` too many descriptors, `ENOMEM`: there is no child then
+   * @throws {TypeError} a command, an environment or a directory that cannot be one
+   * @throws {RangeError} a number that is no descriptor
+   */
+  async spawn(name: string, options: ChildOptions): Promise<LiveChild> {
+    const { openChild } = await import("./kinds/child.ts");
+    return openChild(this.#life, name, options);
   }
 }
