@@ -34,9 +34,10 @@ if (path === "/term") return new Response(String(counter.kill()));
 `;
 
 /** What can be seen of a process from outside. */
-async function seen(pid: number): Promise<unknown> {
+async function seen(pid: number) {
   const text = (file: string) => Deno.readTextFile(`/proc/${pid}/${file}`);
   const status = await text("status");
+  const [program] = (await text("cmdline")).split("\0");
   const stat = (await text("stat")).split(") ")[1]?.split(" ") ?? [];
   const links = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => name).sort()
     .map((name) => [name, Deno.readLinkSync(`/proc/${pid}/fd/${name}`)]);
@@ -48,9 +49,17 @@ async function seen(pid: number): Promise<unknown> {
     environment,
     group: stat[2],
     links,
-    masks: [...status.matchAll(/^Sig(?:Blk|Ign):\s*(\S+)/gm)].map(([, mask]) => mask),
+    // A shell blocks signals for the moment in which it starts something.
+    blocked: program === "cat" ? maskOf(status, "SigBlk") : null,
+    ignored: maskOf(status, "SigIgn"),
     started: stat[19],
   };
+}
+
+function maskOf(status: string, name: string): bigint {
+  const [, mask = ""] = new RegExp(`^${name}:\\s*(\\S+)`, "m").exec(status) ?? [];
+  // Without those behind 31, which the C library has for itself and lets a child ignore.
+  return BigInt(`0x${mask}`) & 0x7fffffffn;
 }
 
 async function pids(stage: Stage): Promise<number[]> {
@@ -88,7 +97,15 @@ Deno.test("children go on through updates: same processes, no line lost or repea
     },
     async look(stage) {
       const all = await pids(stage);
-      return await Promise.all(all.map(async (pid) => [pid, await seen(pid)]));
+      const children = await Promise.all(all.map(seen));
+      const own = maskOf(await Deno.readTextFile(`/proc/${stage.app.pid}/status`), "SigIgn");
+      for (const { blocked, environment, ignored, links } of children) {
+        assertEquals(links.map(([fd]) => fd), ["0", "1", "2"]);
+        assertEquals([blocked ?? 0n, environment], [0n, []]);
+        // What the service ignores is ignored, but for SIGPIPE, which the runtime ignores for itself.
+        assertEquals(ignored, own & ~(1n << 12n));
+      }
+      return [all, children];
     },
     async works(stage) {
       await countsOn(stage);
