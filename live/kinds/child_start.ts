@@ -42,7 +42,7 @@ export interface Ends extends Disposable {
   hold(fd: OwnedFd): OwnedFd;
 }
 
-/** Descriptors that must be free for a child: its pidfd, and what is held of it. */
+/** Descriptors that must be free for a child: its pidfd, what is held of that, and what waits for its end. */
 const ROOM = 3;
 
 /** Milliseconds between two looks at a process that was killed. */
