@@ -129,10 +129,11 @@ function startNew(life: ChildHost, name: string, options: ChildOptions): LiveChi
     stderr: sourceOf(options.stderr),
   });
   undo.use(ends);
+  // All of them first: what fails for one must not leave the others open.
+  for (const stream of STREAMS) undo.use(ends.ours[stream]);
   for (const stream of STREAMS) {
     const fd = ends.ours[stream];
     if (fd === null) continue;
-    undo.use(fd);
     resources.add(`${name}#${stream}`, "part", fd.fd);
     undo.defer(() => resources.drop(`${name}#${stream}`));
   }
