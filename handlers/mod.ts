@@ -12,6 +12,7 @@ import { fileHandler } from "./file.ts";
 import { inotifyHandler } from "./inotify.ts";
 import { listenerHandler } from "./listener.ts";
 import { memfdHandler } from "./memfd.ts";
+import { pidfdHandler } from "./pidfd.ts";
 import { pipeHandler } from "./pipe.ts";
 import { ptyHandler } from "./pty.ts";
 import { shmHandler } from "./shm.ts";
@@ -41,6 +42,7 @@ export { inotifyHandler } from "./inotify.ts";
 export { keepPaths, takePaths, type WatchedPath, type WatchedPaths } from "./inotify_paths.ts";
 export { listenerHandler } from "./listener.ts";
 export { memfdHandler } from "./memfd.ts";
+export { pidfdHandler } from "./pidfd.ts";
 export { pipeHandler } from "./pipe.ts";
 export { ptyHandler } from "./pty.ts";
 export { shmHandler } from "./shm.ts";
@@ -72,6 +74,7 @@ export function registerBuiltins(registry: HandlerRegistry): void {
       inotifyHandler,
       epollHandler,
       signalfdHandler,
+      pidfdHandler,
       ptyHandler,
       directoryHandler,
     ]

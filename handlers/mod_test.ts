@@ -14,7 +14,9 @@ Deno.test("registerBuiltins() registers each handler once", () => {
   registerBuiltins(registry);
   const names = ["memfd", "shm", "file", "listener", "stream", "datagram", "pipe", "directory", "pty"];
   for (
-    const name of [...names, "eventfd", "timerfd", "signalfd", "inotify", "epoll"].map((kind) => `${kind}-v1`)
+    const name of [...names, "eventfd", "timerfd", "signalfd", "inotify", "epoll", "pidfd"].map((kind) =>
+      `${kind}-v1`
+    )
   ) {
     assertEquals(registry.get(name)?.compatible, name);
   }

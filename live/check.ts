@@ -24,6 +24,7 @@ import type { HandedOver, Orchestrator } from "../luo/orchestrator.ts";
 import { type OwnedFd, write } from "../sys/mod.ts";
 import { endWithParent } from "../sys/parent.ts";
 import { getParentPid } from "../sys/process.ts";
+import { GIVEN_UP } from "./given_up_children.ts";
 import { LIVE_SESSION } from "./handed_session.ts";
 import type { ResourceKind, Resources } from "./resources.ts";
 import type { StateOptions, States } from "./states.ts";
@@ -202,7 +203,7 @@ export class Check {
   #tokens(resources: Resources | null): TokenReport[] {
     return this.#dry.findings.map(({ session, token, compatible, verdict, reason, taken }) => {
       const name = session === LIVE_SESSION ? resources?.nameOf(token) ?? this.#nameOf(token) : null;
-      const lost = verdict !== "unsupported" && !taken;
+      const lost = verdict !== "unsupported" && !taken && !name?.startsWith(GIVEN_UP);
       return {
         session,
         token: token.toString(),

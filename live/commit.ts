@@ -15,9 +15,11 @@ import type { Device } from "../luo/device.ts";
 import { LuoError } from "../luo/errors.ts";
 import type { Session } from "../luo/session.ts";
 import type { Guard } from "../kho/guard.ts";
-import { dupFd, pendingSignals, SIGNALS } from "../sys/mod.ts";
+import { dupFd, type OwnedFd, pendingSignals, SIGNALS } from "../sys/mod.ts";
+import { takeGivenUp } from "./given_up_children.ts";
 import { endConnections } from "./handed_session.ts";
 import type { History } from "./history.ts";
+import type { ReaperHost } from "./kinds/child_reaper.ts";
 import type { Resources } from "./resources.ts";
 import { reportLate } from "./starter.ts";
 import type { States } from "./states.ts";
@@ -44,6 +46,7 @@ export class Commit {
   #guardian: UpdateRecord["guardian"] = "off";
   #files = 0;
   #dropped: string[] = [];
+  #children: OwnedFd[] = [];
 
   /** @param parts what is committed */
   constructor(parts: CommitParts) {
@@ -87,6 +90,7 @@ export class Commit {
     takeover.fault?.("committed");
     if (session === null) return;
     endConnections(session, unclaimed);
+    this.#children = takeGivenUp(session, unclaimed);
     session[Symbol.dispose]();
   }
 
@@ -96,9 +100,10 @@ export class Commit {
    *
    * @param history gets the record
    * @param generation committed updates so far
+   * @param host reaps children that this build does not go on with
    * @returns resolves when the record is there
    */
-  async late(history: History, generation: number): Promise<void> {
+  async late(history: History, generation: number, host: ReaperHost): Promise<void> {
     const record = makeRecord(this.#parts.incoming, {
       files: this.#files,
       dropped: this.#dropped,
@@ -108,12 +113,18 @@ export class Commit {
     if (record !== null) tellUpdate(record);
     settleWords(takeover.pending?.lastWords ?? null, record);
     commitHandover();
+    if (this.#children.length > 0) await reapAll(host, this.#children).catch(reportLate);
     const { guard } = takeover;
     if (guard !== null && !(this.#guardian === "watched" && guard.isGone())) {
       await farewell(guard, this.#guardian === "died").catch(reportLate);
     }
     if (record !== null) history.add(record);
   }
+}
+
+async function reapAll(host: ReaperHost, children: readonly OwnedFd[]): Promise<void> {
+  const { reapLater } = await import("./kinds/child_reaper.ts");
+  for (const child of children) reapLater(host, child);
 }
 
 /** How many descriptors have to be free. */

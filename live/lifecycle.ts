@@ -187,7 +187,7 @@ export class Lifecycle implements UpdateHost {
     this.resources.forgetUnclaimed();
     this.states.forgetUnclaimed();
     this.#unfinished = () => {
-      this.#remembered = commit?.late(this.history, this.generation());
+      this.#remembered = commit?.late(this.history, this.generation(), this);
       this.control.start();
       this.resources.start();
     };

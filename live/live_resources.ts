@@ -8,20 +8,21 @@
  *
  * @module
  */
-import type { Lifecycle } from "./lifecycle.ts";
-import { checkType } from "./inherit.ts";
-import type { InheritOptions } from "./inherit.ts";
+import type { OwnedFd } from "../sys/mod.ts";
+import { checkType, type InheritOptions } from "./inherit.ts";
+import type { ChildOptions } from "./kinds/child.ts";
+import type { LiveChild } from "./kinds/child_process.ts";
 import type { LiveDirectory } from "./kinds/directory.ts";
+import type { EpollOptions, LiveEpoll } from "./kinds/epoll.ts";
+import type { LiveEventfd, LiveEventfdOptions } from "./kinds/eventfd.ts";
 import type { PipeOptions } from "./kinds/pipe.ts";
 import type { LivePipe } from "./kinds/pipe_types.ts";
-import type { LiveTerminal, TerminalOptions } from "./kinds/terminal.ts";
-import type { EpollOptions, LiveEpoll } from "./kinds/epoll.ts";
-import type { LiveWatch, WatchOptions } from "./kinds/watch.ts";
-import { take } from "./take.ts";
 import type { SharedMemory, ShmOptions } from "./kinds/shm.ts";
-import type { LiveEventfd, LiveEventfdOptions } from "./kinds/eventfd.ts";
+import type { LiveTerminal, TerminalOptions } from "./kinds/terminal.ts";
 import type { LiveTimer, LiveTimerOptions } from "./kinds/timer.ts";
-import type { OwnedFd } from "../sys/mod.ts";
+import type { LiveWatch, WatchOptions } from "./kinds/watch.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { take } from "./take.ts";
 
 /** Everything that can be open. */
 export class LiveResources {
@@ -69,6 +70,37 @@ export class LiveResources {
   }
 
   /**
+   * Takes back the interest list of that name, or makes one (epoll(7)). What it watches has to be resources of this service:
+   * an entry on anything else refuses the update.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options what is done with what is ready
+   * @returns the list; nothing is told before `ready()`
+   * @throws {LuoError} `EEXIST` name in use, or of another kind; `EINVAL` a bad name
+   * @throws {SysError} `EMFILE`
+   */
+  async epoll(name: string, options: EpollOptions = {}): Promise<LiveEpoll> {
+    const { openEpoll } = await import("./kinds/epoll.ts");
+    return await openEpoll(this.#life, name, options);
+  }
+
+  /**
+   * Takes back the eventfd of that name, or makes one: a counter with which processes wake each other. What is in it crosses,
+   * also what others add during an update.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options how it is made, and what is done with what it counts
+   * @returns the eventfd
+   * @throws {LuoError} `EEXIST` name in use, of another kind, or handed over in the other mode; `EINVAL` bad name
+   * @throws {RangeError} an initial value that no counter holds (eventfd(2))
+   * @throws {SysError} `EMFILE`, `ENFILE`
+   */
+  async eventfd(name: string, options: LiveEventfdOptions = {}): Promise<LiveEventfd> {
+    const { openEventfd } = await import("./kinds/eventfd.ts");
+    return await openEventfd(this.#life, name, options);
+  }
+
+  /**
    * Takes back the pipe of that name with what is in it, or makes one: an anonymous pipe with both its ends, one of which is
    * for a child, or a FIFO (fifo(7)) at a path. Nothing is read before `ready()`, and nothing here waits for the other end.
    *
@@ -83,6 +115,47 @@ export class LiveResources {
   async pipe(name: string, options: PipeOptions = {}): Promise<LivePipe> {
     const { openPipe } = await import("./kinds/pipe.ts");
     return await openPipe(this.#life, name, options);
+  }
+
+  /**
+   * Takes back the POSIX shared memory of that name, or opens it: memory that other programs open by a name of their own
+   * (`shm_open(3)`). What is created is filled with zeros. What is there already keeps its content and its size, and grows at
+   * `ready()` if it is smaller; it is never cut. Room is found for all of it at once, so that no touch can fail.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param shmName what other programs call it: a slash and 1 to 254 bytes without a slash
+   * @param options its size in bytes, and how it is opened when it was not handed over
+   * @returns the memory
+   * @throws {LuoError} `EEXIST` name in use, or handed over as another kind; `EINVAL` a bad name, or what lies under it is
+   * no shared memory; `ENOENT` there is none and `create` is false; `ENOMEM` more than the machine has
+   * @throws {RangeError} a size that is no positive safe integer
+   * @throws {SysError} `ENOSPC` no room on `/dev/shm`, `EACCES`, `EMFILE`, `EFBIG` beyond `RLIMIT_FSIZE`, and what else
+   * shm_open(3) answers
+   */
+  async shm(name: string, shmName: string, options: ShmOptions): Promise<SharedMemory> {
+    const { takeShm } = await import("./kinds/shm.ts");
+    return await takeShm(this.#life, name, shmName, options);
+  }
+
+  /**
+   * Takes back the child process of that name, or starts it: it goes on while the service replaces itself, and its output and
+   * its end wait for the next build.
+   *
+   * The child gets descriptors 0 to 2 and no other, no blocked signal, and the variables of the application. What it was
+   * started with stays as it is when another build takes it back. A build that takes over starts a new child at the commit,
+   * in `ready()`. Nothing is read, and no end told, before `ready()`.
+   *
+   * @param name 1 to 63 bytes without `#` and `@`
+   * @param options what is started, and what is done with what comes from it
+   * @throws {LuoError} `EEXIST` name in use or of another kind; `EINVAL` a bad name; `ENOENT` no handler carries a descriptor
+   * @throws {SysError} `ENOENT` no such program or directory, `ENOTDIR`; `EACCES` not executable; `ENOEXEC` of no known format
+   * (execve(2)); `EAGAIN` too many processes (`RLIMIT_NPROC`), `EMFILE` too many descriptors, `ENOMEM`: there is no child then
+   * @throws {TypeError} a command, an environment or a directory that cannot be one
+   * @throws {RangeError} a number that is no descriptor
+   */
+  async spawn(name: string, options: ChildOptions): Promise<LiveChild> {
+    const { openChild } = await import("./kinds/child.ts");
+    return openChild(this.#life, name, options);
   }
 
   /**
@@ -107,42 +180,6 @@ export class LiveResources {
   }
 
   /**
-   * Takes back the POSIX shared memory of that name, or opens it: memory that other programs open by a name of their own
-   * (`shm_open(3)`). What is created is filled with zeros. What is there already keeps its content and its size, and grows at
-   * `ready()` if it is smaller; it is never cut. Room is found for all of it at once, so that no touch can fail.
-   *
-   * @param name 1 to 63 bytes without `#` and `@`
-   * @param shmName what other programs call it: a slash and 1 to 254 bytes without a slash
-   * @param options its size in bytes, and how it is opened when it was not handed over
-   * @returns the memory
-   * @throws {LuoError} `EEXIST` name in use, or handed over as another kind; `EINVAL` a bad name, or what lies under it is
-   * no shared memory; `ENOENT` there is none and `create` is false; `ENOMEM` more than the machine has
-   * @throws {RangeError} a size that is no positive safe integer
-   * @throws {SysError} `ENOSPC` no room on `/dev/shm`, `EACCES`, `EMFILE`, `EFBIG` beyond `RLIMIT_FSIZE`, and what else
-   * shm_open(3) answers
-   */
-  async shm(name: string, shmName: string, options: ShmOptions): Promise<SharedMemory> {
-    const { takeShm } = await import("./kinds/shm.ts");
-    return await takeShm(this.#life, name, shmName, options);
-  }
-
-  /**
-   * Takes back the eventfd of that name, or makes one: a counter with which processes wake each other. What is in it crosses,
-   * also what others add during an update.
-   *
-   * @param name 1 to 63 bytes without `#` and `@`
-   * @param options how it is made, and what is done with what it counts
-   * @returns the eventfd
-   * @throws {LuoError} `EEXIST` name in use, of another kind, or handed over in the other mode; `EINVAL` bad name
-   * @throws {RangeError} an initial value that no counter holds (eventfd(2))
-   * @throws {SysError} `EMFILE`, `ENFILE`
-   */
-  async eventfd(name: string, options: LiveEventfdOptions = {}): Promise<LiveEventfd> {
-    const { openEventfd } = await import("./kinds/eventfd.ts");
-    return await openEventfd(this.#life, name, options);
-  }
-
-  /**
    * Takes back the timer of that name, or makes one that is not set: it runs on in the kernel, to the nanosecond, whichever
    * build is there (timerfd_create(2)). What expires during an update is told when the next build is ready.
    *
@@ -156,21 +193,6 @@ export class LiveResources {
   async timer(name: string, options: LiveTimerOptions = {}): Promise<LiveTimer> {
     const { openTimer } = await import("./kinds/timer.ts");
     return await openTimer(this.#life, name, options);
-  }
-
-  /**
-   * Takes back the interest list of that name, or makes one (epoll(7)). What it watches has to be resources of this service:
-   * an entry on anything else refuses the update.
-   *
-   * @param name 1 to 63 bytes without `#` and `@`
-   * @param options what is done with what is ready
-   * @returns the list; nothing is told before `ready()`
-   * @throws {LuoError} `EEXIST` name in use, or of another kind; `EINVAL` a bad name
-   * @throws {SysError} `EMFILE`
-   */
-  async epoll(name: string, options: EpollOptions = {}): Promise<LiveEpoll> {
-    const { openEpoll } = await import("./kinds/epoll.ts");
-    return await openEpoll(this.#life, name, options);
   }
 
   /**

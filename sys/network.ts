@@ -13,4 +13,4 @@ export {
   receiveDatagram,
   sendDatagram,
 } from "./datagram.ts";
-export { type Watch, watchReadable } from "./readiness.ts";
+export { type Watch, watchReadable, watchWritable } from "./readiness.ts";

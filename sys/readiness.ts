@@ -19,7 +19,7 @@ import { setImmediate } from "node:timers";
 
 import { addCount, createEventfd, takeCount } from "./eventfd.ts";
 import type { OwnedFd } from "./owned_fd.ts";
-import { POLLIN } from "./poll.ts";
+import { POLLIN, POLLOUT } from "./poll.ts";
 
 /** Not in `symbols.ts`: there, a call is over when it returns. */
 const functions = {
@@ -60,7 +60,20 @@ export interface Watch {
  */
 export function watchReadable(fd: number, readable: () => boolean): Watch {
   waiting ??= new Waiting();
-  return waiting.watch(fd, readable);
+  return waiting.watch(fd, readable, POLLIN);
+}
+
+/**
+ * Watches a descriptor for room to write.
+ *
+ * @param fd borrowed until {@linkcode Watch.end} resolves
+ * @param writable called when writing will not wait, or fails; answers whether it has written something
+ * @returns the watch, which is on
+ * @throws {SysError} EMFILE
+ */
+export function watchWritable(fd: number, writable: () => boolean): Watch {
+  waiting ??= new Waiting();
+  return waiting.watch(fd, writable, POLLOUT);
 }
 
 let waiting: Waiting | null = null;
@@ -68,6 +81,7 @@ let library: Deno.DynamicLibrary<typeof functions> | undefined;
 
 class Entry implements Watch {
   readonly fd: number;
+  readonly events: number;
   readonly #readable: () => boolean;
   readonly #waiting: Waiting;
   /** How often in a row nothing was read. */
@@ -76,8 +90,9 @@ class Entry implements Watch {
   #ended: Promise<void> | null = null;
   isOn = true;
 
-  constructor(fd: number, readable: () => boolean, waiting: Waiting) {
+  constructor(fd: number, readable: () => boolean, events: number, waiting: Waiting) {
     this.fd = fd;
+    this.events = events;
     this.#readable = readable;
     this.#waiting = waiting;
   }
@@ -137,8 +152,8 @@ class Waiting {
     this.#wakeUp = createEventfd();
   }
 
-  watch(fd: number, readable: () => boolean): Watch {
-    const entry = new Entry(fd, readable, this);
+  watch(fd: number, readable: () => boolean, events: number): Watch {
+    const entry = new Entry(fd, readable, events, this);
     this.#entries.add(entry);
     if (this.#isRunning) this.wake();
     else void this.#run();
@@ -188,9 +203,9 @@ class Waiting {
       this.#bytes = new Uint8Array(new ArrayBuffer(2 * count * ENTRY_BYTES));
     }
     const view = new DataView(this.#bytes.buffer);
-    [this.#wakeUp.fd, ...watched.map(({ fd }) => fd)].forEach((fd, index) => {
+    [{ fd: this.#wakeUp.fd, events: POLLIN }, ...watched].forEach(({ fd, events }, index) => {
       view.setInt32(index * ENTRY_BYTES, fd, true);
-      view.setInt32(index * ENTRY_BYTES + 4, POLLIN, true);
+      view.setInt32(index * ENTRY_BYTES + 4, events, true);
     });
     const result = await this.#poll(this.#bytes, BigInt(count), -1);
     if (result < 0) {

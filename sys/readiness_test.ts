@@ -4,7 +4,7 @@ import { makePipe, nextFreeFd, runScriptForJson, waitUntil } from "./helpers_tes
 import type { OwnedFd } from "./owned_fd.ts";
 import { setNonblocking } from "./fd.ts";
 import { bindSocket, createSocket, getsockname } from "./socket.ts";
-import { watchReadable } from "./readiness.ts";
+import { watchReadable, watchWritable } from "./readiness.ts";
 
 const sys = new URL(".", import.meta.url).href;
 
@@ -131,7 +131,7 @@ Deno.test("watchReadable() does not spin for a callback that reads nothing, and 
 
 Deno.test("watchReadable() reports an error of a callback like one of a listener, and goes on", async () => {
   const result = await runScriptForJson(`
-    import { watchReadable } from "${sys}readiness.ts";
+    import { watchReadable, watchWritable } from "${sys}readiness.ts";
     import { socketPair } from "${sys}scm.ts";
     import { read, write } from "${sys}file.ts";
     const [one, two] = socketPair();
@@ -148,4 +148,31 @@ Deno.test("watchReadable() reports an error of a callback like one of a listener
   `);
   // That the program ended by itself is the proof that nothing waits any more.
   assertEquals(result, [{ calls: 2, errors: ["bad day"] }]);
+});
+
+Deno.test("watchWritable() calls back when there is room, and when nobody reads any more", async () => {
+  const [reading, writing] = makePipe();
+  using sink = writing;
+  setNonblocking(sink.fd, true);
+  setNonblocking(reading.fd, true);
+  const full = (): number => {
+    try {
+      return write(sink.fd, new Uint8Array(65_536));
+    } catch {
+      return 0;
+    }
+  };
+  while (full() > 0);
+  let calls = 0;
+  const watch = watchWritable(sink.fd, () => {
+    calls++;
+    return full() > 0;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assertEquals(calls, 0);
+  read(reading.fd, new Uint8Array(65_536));
+  await waitUntil(() => calls === 1, "room");
+  reading[Symbol.dispose]();
+  await waitUntil(() => calls > 1, "the end of the reader");
+  await watch.end();
 });

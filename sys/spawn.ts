@@ -19,6 +19,7 @@ import { cString } from "./text.ts";
 /** Sizes of `posix_spawn_file_actions_t` and `posix_spawnattr_t` in glibc, the same on x86-64 and aarch64. */
 const FILE_ACTIONS_BYTES = 80;
 const ATTRIBUTES_BYTES = 336;
+const POSIX_SPAWN_SETPGROUP = 2;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
 const POSIX_SPAWN_SETSID = 0x80;
@@ -55,6 +56,8 @@ export interface SpawnOptions {
    * signals that a terminal sends are not ignored. @default {no other session}
    */
   terminal?: string;
+  /** Does it lead a process group of its own? @default {false} */
+  group?: boolean;
 }
 
 /**
@@ -105,9 +108,15 @@ export function spawnProcess(options: SpawnOptions): number {
 
   must(call.posix_spawnattr_init(attributes));
   cleanUp.defer(() => void call.posix_spawnattr_destroy(attributes));
-  const session = options.terminal === undefined ? 0 : POSIX_SPAWN_SETSID;
+  let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+  if (options.terminal !== undefined) flags |= POSIX_SPAWN_SETSID;
+  // Who leads a session leads its process group as well.
+  else if (options.group === true) {
+    flags |= POSIX_SPAWN_SETPGROUP;
+    must(call.posix_spawnattr_setpgroup(attributes, 0));
+  }
   const signals = options.terminal === undefined ? [SIGNALS.SIGPIPE] : TERMINAL_SIGNALS;
-  must(call.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | session));
+  must(call.posix_spawnattr_setflags(attributes, flags));
   must(call.posix_spawnattr_setsigdefault(attributes, encodeMask(signals)));
   must(call.posix_spawnattr_setsigmask(attributes, encodeMask([])));
 

@@ -131,3 +131,9 @@ Deno.test("spawnProcess() refuses what another owner has closed", () => {
   const options = { path: "/bin/true", argv: ["true"], env: [], fds: [[number, 3]] as const };
   assertEquals(assertThrows(() => spawnProcess(options), SysError).code, "EBADF");
 });
+
+Deno.test("spawnProcess() leads a process group of its own only if that was asked for", async () => {
+  const groups = "read -r _ _ _ _ group _ </proc/$$/stat; test $group = $$ && echo own || echo ours";
+  assertEquals(await shell(groups, { argv: ["sh", "-c", groups] }), "ours\n");
+  assertEquals(await shell(groups, { argv: ["sh", "-c", groups], group: true }), "own\n");
+});
