@@ -1,3 +1,4 @@
+import { openFile, writeAll } from "../../sys/mod.ts";
 import { carries, descriptorOf } from "./_kit.ts";
 
 const WORDS = "seen from outside";
@@ -7,7 +8,8 @@ Deno.test("a segment is the same memory after each update, seen from outside", a
     use: "",
     async prepare(stage) {
       const { fd } = await descriptorOf(stage.app, "memory");
-      await Deno.writeTextFile(`/proc/${stage.app.pid}/fd/${fd}`, WORDS, { create: false });
+      using memory = openFile(`/proc/${stage.app.pid}/fd/${fd}`, { write: true });
+      writeAll(memory.fd, new TextEncoder().encode(WORDS));
     },
     async look({ app }) {
       const { fd, description } = await descriptorOf(app, "memory");
