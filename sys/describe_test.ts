@@ -97,7 +97,7 @@ function open(path: string): OwnedFd | string {
 
 function blockDevice(): OwnedFd | string {
   const { name } =
-    [...Deno.readDirSync("/dev")].find(({ name }) => Deno.statSync(`/dev/${name}`).isBlockDevice) ??
+    [...Deno.readDirSync("/dev")].find(({ name }) => Deno.lstatSync(`/dev/${name}`).isBlockDevice) ??
       { name: "no block device" };
   return open(`/dev/${name}`);
 }

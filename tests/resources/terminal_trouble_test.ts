@@ -41,8 +41,10 @@ const ROUTES = `${TERMINAL_ROUTES}
   if (path === "/size") return await caught(() => live.terminal("x", { columns: 0 }));
   if (path === "/close") { await shell.close(); return new Response(String(shell.fd)); }
   if (path === "/again") {
-    const again = await live.terminal("shell", { command: ["sh", "-c", "exit 3"], exit: (it) => void it.close() });
-    return Response.json(again.pid);
+    const again = await live.terminal("shell", { command: ["sh", "-c", "read go; exit 3"], exit: (it) => void it.close() });
+    const { pid } = again;
+    again.write("\\r");
+    return Response.json(pid);
   }`;
 
 interface Scene extends Stage, AsyncDisposable {
