@@ -117,7 +117,11 @@ export interface StatusReport {
   sessions: SessionReport[];
   /** The last update that ended, or null. */
   last_update: UpdateRecord | null;
-  /** Its open descriptors, where they were asked for. */
+}
+
+/** The answer to `/v1/status?fds=1`. */
+export interface DetailedStatus extends StatusReport {
+  /** Its open descriptors; absent from a service that does not know of that question. */
   fds?: FdReport[];
 }
 

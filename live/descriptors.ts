@@ -118,7 +118,11 @@ async function knownDescriptors(life: Lifecycle): Promise<Map<number, Known>> {
     }
   }
   if (life.device !== null) own((await life.build.wayBack()).runtime, "runtime of this build");
-  for (const [note, fd] of life.updateDescriptors()) own(fd, note);
+  const update = life.loaded?.current ?? null;
+  if (update?.ended === false) {
+    own(update.journal.fd, "journal");
+    own(update.guarding?.fd, "guardian");
+  }
   return known;
 }
 

@@ -80,7 +80,8 @@ export class Lifecycle implements UpdateHost {
   #remembered: Promise<void> | undefined;
   #committing: Promise<void> | null = null;
   #updater: Promise<Updater> | undefined;
-  #loaded: Updater | undefined;
+  /** The updater, once it is loaded. */
+  loaded: Updater | undefined;
 
   /**
    * @param device the open device, or null where live update is off
@@ -212,7 +213,7 @@ export class Lifecycle implements UpdateHost {
 
   /** The updater, loaded when it is first needed. */
   updater(): Promise<Updater> {
-    this.#updater ??= import("./update.ts").then(({ Updater }) => this.#loaded = new Updater(this));
+    this.#updater ??= import("./update.ts").then(({ Updater }) => this.loaded = new Updater(this));
     return this.#updater;
   }
 
@@ -290,11 +291,6 @@ export class Lifecycle implements UpdateHost {
     return this.device === null ? [] : reportSessions(this.device, this.resources);
   }
 
-  /** The descriptors of the update under way, with what they are. */
-  updateDescriptors(): [note: string, fd: number][] {
-    return this.#loaded?.descriptors() ?? [];
-  }
-
   /** The last update, once it is in the history. */
   async lastUpdate(): Promise<UpdateRecord | null> {
     this.finishReady();
@@ -304,6 +300,6 @@ export class Lifecycle implements UpdateHost {
 
   /** An update by its id, also the one under way. */
   update(id: string): UpdateRecord | undefined {
-    return this.#loaded?.find(id) ?? this.history.find(id);
+    return this.loaded?.find(id) ?? this.history.find(id);
   }
 }

@@ -89,14 +89,9 @@ export class Updater {
     return this.#current?.id === id ? this.#fold(this.#current, null) : undefined;
   }
 
-  /** The descriptors of the update under way, with what they are. */
-  descriptors(): [note: string, fd: number][] {
-    if (this.#current === null || this.#current.ended) return [];
-    const { journal, guarding } = this.#current;
-    return [
-      ["journal", journal.fd],
-      ...(guarding === null ? [] : [["guardian", guarding.fd] as [string, number]]),
-    ];
+  /** The update under way, or null. */
+  get current(): Update | null {
+    return this.#current;
   }
 
   /** Calls back at every phase of every update; returns what ends it. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FdReport, SessionReport, StatusReport, UpdateRecord } from "../control/types.ts";
+import type { DetailedStatus, FdReport, SessionReport, UpdateRecord } from "../control/types.ts";
 import type { QueryCommand } from "./args.ts";
 import { buildText, updateText } from "./build_text.ts";
 import { ControlClient } from "./control_client.ts";
@@ -20,14 +20,14 @@ export async function query(command: QueryCommand): Promise<number> {
   const client = new ControlClient(command.socket, command);
   const answer = await client.get(`/v1/${command.command}${command.fds ? "?fds=1" : ""}`);
   if (command.json) console.log(JSON.stringify(answer));
-  else if (command.command === "status") console.log(statusText(answer as StatusReport));
+  else if (command.command === "status") console.log(statusText(answer as DetailedStatus));
   else if (command.command === "sessions") {
     console.log(sessionsText((answer as { sessions: SessionReport[] }).sessions));
   } else console.log(historyText((answer as { updates: UpdateRecord[] }).updates));
   return 0;
 }
 
-function statusText(status: StatusReport): string {
+function statusText(status: DetailedStatus): string {
   const files = status.sessions.reduce((sum, session) => sum + session.files.length, 0);
   const lines = [
     `${status.state}, pid ${status.pid}, generation ${status.generation}, up ${duration(status.uptime_ms)}`,

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { StatusReport, UpdateRecord } from "../../control/types.ts";
+import type { DetailedStatus, UpdateRecord } from "../../control/types.ts";
 import { ownerOf } from "../../live/address.ts";
 import { ControlClient, NoServiceError } from "../control_client.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
@@ -19,7 +19,7 @@ export interface Service {
   /** Path of its control socket. */
   readonly socket: string;
   /** What it says of itself, with its descriptors if it knows of that question. */
-  readonly status: StatusReport;
+  readonly status: DetailedStatus;
   /** Its updates. */
   readonly history: readonly UpdateRecord[];
 }
@@ -60,7 +60,7 @@ export async function findScene(socket: string, timeoutMs: number): Promise<Scen
   const client = new ControlClient(socket, { timeoutMs });
   let service: Service;
   try {
-    const status = await client.get("/v1/status?fds=1") as StatusReport;
+    const status = await client.get("/v1/status?fds=1") as DetailedStatus;
     const { updates } = await client.get("/v1/history") as { updates: UpdateRecord[] };
     service = { socket, status, history: updates };
   } catch (error) {
