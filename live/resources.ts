@@ -16,7 +16,7 @@ import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
 import type { Session } from "../luo/session.ts";
 import { takeStreams } from "../handlers/streams.ts";
-import { describeFd, isOpenFd, type OwnedFd } from "../sys/mod.ts";
+import { articled, describeFd, isOpenFd, type OwnedFd } from "../sys/mod.ts";
 import type { Taken } from "./http/connections.ts";
 import { Kept } from "./kept.ts";
 
@@ -101,7 +101,7 @@ export class Resources {
     if (record.kind !== kind) {
       throw new LuoError(
         "EEXIST",
-        `Cannot take "${name}" as a ${kind}: it was handed over as a ${record.kind}`,
+        `Cannot take "${name}" as ${articled(kind)}: it was handed over as ${articled(record.kind)}`,
       );
     }
     const fd = this.#incoming.retrieveFd(record.token);
@@ -327,7 +327,7 @@ export class Resources {
       throw new LuoError("EINVAL", `Cannot use the name ${JSON.stringify(name)}: a name has ${allowed}`);
     }
     if (this.#live.has(name)) {
-      throw new LuoError("EEXIST", `Cannot take "${name}" as a ${kind}: it is in use`);
+      throw new LuoError("EEXIST", `Cannot take "${name}" as ${articled(kind)}: it is in use`);
     }
   }
 }

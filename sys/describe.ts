@@ -35,3 +35,12 @@ export function describeFd(fd: number): string {
       return `an anonymous inode (${link})`;
   }
 }
+
+/**
+ * A kind with its article, for messages.
+ *
+ * @param kind such as `file`, or `epoll`
+ */
+export function articled(kind: string): string {
+  return /^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`;
+}

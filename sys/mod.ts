@@ -35,7 +35,7 @@ export {
   setFlags,
   setNonblocking,
 } from "./fd.ts";
-export { describeFd } from "./describe.ts";
+export { articled, describeFd } from "./describe.ts";
 export { lockFile } from "./lock.ts";
 export { sameOpenFile } from "./same_file.ts";
 export {
