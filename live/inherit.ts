@@ -5,7 +5,7 @@
  */
 import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
-import { describeFd } from "../sys/mod.ts";
+import { articled, describeFd } from "../sys/mod.ts";
 
 /** How a descriptor is asked for. */
 export interface InheritOptions {
@@ -40,7 +40,7 @@ export function checkType(name: string, fd: number, type: string | undefined, ha
   if (found !== undefined && typeOf(found) === type) return;
   throw new LuoError(
     handed ? "EEXIST" : "EINVAL",
-    `Cannot take "${name}" as a ${type}: ${handed ? "what was handed over" : "what was made"} is ${
+    `Cannot take "${name}" as ${articled(type)}: ${handed ? "what was handed over" : "what was made"} is ${
       describeFd(fd)
     }`,
   );

@@ -16,7 +16,7 @@ import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
 import type { Session } from "../luo/session.ts";
 import { takeStreams } from "../handlers/streams.ts";
-import { isOpenFd, type OwnedFd, refusalOf } from "../sys/mod.ts";
+import { articled, isOpenFd, type OwnedFd, refusalOf } from "../sys/mod.ts";
 import type { Taken } from "./http/connections.ts";
 import { Kept } from "./kept.ts";
 
@@ -101,7 +101,7 @@ export class Resources {
     if (record.kind !== kind) {
       throw new LuoError(
         "EEXIST",
-        `Cannot take "${name}" as ${article(kind)}: it was handed over as ${article(record.kind)}`,
+        `Cannot take "${name}" as ${articled(kind)}: it was handed over as ${articled(record.kind)}`,
       );
     }
     const fd = this.#incoming.retrieveFd(record.token);
@@ -327,13 +327,9 @@ export class Resources {
       throw new LuoError("EINVAL", `Cannot use the name ${JSON.stringify(name)}: a name has ${allowed}`);
     }
     if (this.#live.has(name)) {
-      throw new LuoError("EEXIST", `Cannot take "${name}" as ${article(kind)}: it is in use`);
+      throw new LuoError("EEXIST", `Cannot take "${name}" as ${articled(kind)}: it is in use`);
     }
   }
-}
-
-function article(kind: string): string {
-  return `${/^[aeiou]/.test(kind) ? "an" : "a"} ${kind}`;
 }
 
 /** Not all handlers let a descriptor cross, which would be looked at: an epoll is made anew from its record. */

@@ -246,3 +246,12 @@ function option(fd: number, name: SocketOptionName): number {
     throw error;
   }
 }
+
+/**
+ * A kind with its article, for messages.
+ *
+ * @param kind such as `file`, or `epoll`
+ */
+export function articled(kind: string): string {
+  return /^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`;
+}

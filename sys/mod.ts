@@ -35,7 +35,7 @@ export {
   setFlags,
   setNonblocking,
 } from "./fd.ts";
-export { describeFd, refusalOf } from "./describe.ts";
+export { articled, describeFd, refusalOf } from "./describe.ts";
 export { lockFile } from "./lock.ts";
 export { sameOpenFile } from "./same_file.ts";
 export {

@@ -14,7 +14,6 @@ import { type CarriedInterest, takeInterest } from "../../handlers/epoll_interes
 import {
   addInterest,
   createEpoll,
-  EPOLL,
   interestsOf,
   modifyInterest,
   removeInterest,
@@ -26,25 +25,8 @@ import type { OverduePolicy } from "../port.ts";
 import { take } from "../take.ts";
 import { takeover } from "../takeover.ts";
 import { maskOf, namesOf } from "./bits.ts";
+import { EPOLL_FLAGS, type EpollFlag } from "./epoll_names.ts";
 import { Source } from "./source.ts";
-
-/** What can be waited for, and how: epoll_ctl(2) without `EPOLL`. */
-export type EpollFlag =
-  | "in"
-  | "pri"
-  | "out"
-  | "err"
-  | "hup"
-  | "rdnorm"
-  | "rdband"
-  | "wrnorm"
-  | "wrband"
-  | "msg"
-  | "rdhup"
-  | "exclusive"
-  | "wakeup"
-  | "oneshot"
-  | "et";
 
 /** What is ready. */
 export interface EpollReady {
@@ -124,24 +106,6 @@ export interface LiveEpoll {
   close(): Promise<void>;
 }
 
-const FLAGS: Readonly<Record<EpollFlag, number>> = {
-  in: EPOLL.IN,
-  pri: EPOLL.PRI,
-  out: EPOLL.OUT,
-  err: EPOLL.ERR,
-  hup: EPOLL.HUP,
-  rdnorm: EPOLL.RDNORM,
-  rdband: EPOLL.RDBAND,
-  wrnorm: EPOLL.WRNORM,
-  wrband: EPOLL.WRBAND,
-  msg: EPOLL.MSG,
-  rdhup: EPOLL.RDHUP,
-  exclusive: EPOLL.EXCLUSIVE,
-  wakeup: EPOLL.WAKEUP,
-  oneshot: EPOLL.ONESHOT,
-  et: EPOLL.ET,
-};
-
 const MAX_DATA = (1n << 64n) - 1n;
 const MAX_READY = 4096;
 /** How many are told at once. */
@@ -214,7 +178,7 @@ export class EpollPort extends Source implements LiveEpoll {
     this.bind();
     return interestsOf(this.fd).map(({ tfd, events, data }) => ({
       fd: tfd,
-      events: namesOf(FLAGS, events),
+      events: namesOf(EPOLL_FLAGS, events),
       data,
     }));
   }
@@ -223,7 +187,7 @@ export class EpollPort extends Source implements LiveEpoll {
     if (!Number.isInteger(max) || max < 1 || max > MAX_READY) {
       throw new RangeError(`Cannot wait for ${max} events on "${this.name}": allowed are 1 to ${MAX_READY}`);
     }
-    return waitNow(this.fd, max).map(({ events, data }) => ({ data, events: namesOf(FLAGS, events) }));
+    return waitNow(this.fd, max).map(({ events, data }) => ({ data, events: namesOf(EPOLL_FLAGS, events) }));
   }
 
   /** Puts entries under the numbers of the application's descriptors, as far as it has taken them by now. */
@@ -254,7 +218,7 @@ export class EpollPort extends Source implements LiveEpoll {
 
   #change(ctl: typeof addInterest, fd: number | OwnedFd, names: readonly EpollFlag[], data: bigint): void {
     const number = numberOf(fd);
-    const events = maskOf(FLAGS, names, `wait for fd ${number} on "${this.name}"`);
+    const events = maskOf(EPOLL_FLAGS, names, `wait for fd ${number} on "${this.name}"`);
     if (data < 0n || data > MAX_DATA) {
       throw new RangeError(
         `Cannot wait for fd ${number} on "${this.name}": data ${data} is not 0 to 2^64 - 1`,

@@ -171,7 +171,7 @@ Deno.test("what is wrong with an epoll is refused, and the next update is good",
   await t.step("a name of another kind", async () => {
     await refused(
       appText({ use: 'await live.watch("loop");' }),
-      /Cannot take "loop" as a watch: it was handed over as a epoll/,
+      /Cannot take "loop" as a watch: it was handed over as an epoll/,
     );
     await good();
   });

@@ -175,17 +175,13 @@ if (path === "/swap") {
     assertEquals(parseWatches(await fdInfoOf(service.app, "config")).length, 1);
   };
   await t.step("a name of another kind", async () => {
-    for (
-      const [call, kind] of [['live.segment("config", { size: 1 })', "segment"], [
-        'live.epoll("config")',
-        "epoll",
-      ]]
-    ) {
-      const record = await service.upgrade(appText({ use: `await ${call};` }));
+    const calls = { 'segment("config", { size: 1 })': "a segment", 'epoll("config")': "an epoll" };
+    for (const [call, kind] of Object.entries(calls)) {
+      const record = await service.upgrade(appText({ use: `await live.${call};` }));
       assertEquals(record.outcome, "refused");
       assertMatch(
         record.reason ?? "",
-        new RegExp(`Cannot take "config" as a ${kind}: it was handed over as a watch`),
+        new RegExp(`Cannot take "config" as ${kind}: it was handed over as a watch`),
       );
     }
     await good();
