@@ -10,6 +10,8 @@
  * - anything about the path: the new build gets the directory that was open, not the one of that name
  * - a place in the file system that was opened with `O_PATH`, of whatever kind: the kernel's rules do not let one cross
  *
+ * Taken with: `live.directory`.
+ *
  * @module
  */
 import { fdInfo, fdLink, filesystemType, fstat, getFlags, O_PATH, PROC_SUPER_MAGIC } from "../sys/mod.ts";

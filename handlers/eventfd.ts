@@ -9,6 +9,8 @@
  * Not preserved:
  * - what the application has read and not dealt with
  *
+ * Taken with: `live.eventfd`.
+ *
  * @module
  */
 import { createEventfd } from "../sys/eventfd.ts";

@@ -11,6 +11,8 @@
  *   ended is known only from Linux 6.15 on
  * - pipes of the process and whatever else is open: they are resources of their own
  *
+ * Taken with: `live.spawn`.
+ *
  * @module
  */
 import { fdLink, readFile, startTime } from "../sys/mod.ts";

@@ -13,6 +13,8 @@
  *   until then
  * - anything about the path of a FIFO: the new build gets the one that was open, not the one of that name
  *
+ * Taken with: `live.pipe`, `live.spawn`.
+ *
  * @module
  */
 import { bytesWaiting, fdLink, fstat, getFlags, isAnonymousPipe, O_PATH, pipeCapacity } from "../sys/mod.ts";

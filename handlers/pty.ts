@@ -16,6 +16,8 @@
  * - a service that leads the session of its own terminal (`ssh -t`, a window of tmux) and dies: the kernel hangs up that
  *   terminal and everyone in front of it, the guardian as well, so nobody is left to bring the service back
  *
+ * Taken with: `live.terminal`.
+ *
  * A terminal that was hung up is carried as what it is: reads find the end, writes fail with EIO.
  *
  * @module

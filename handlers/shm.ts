@@ -16,6 +16,8 @@
  * - anything about the name: the new build gets the memory that was open, not the one of that name
  * - the memory of an arena: its slices are `arena-slice-v1`
  *
+ * Taken with: `live.shm`, `live.segment`.
+ *
  * @module
  */
 import {

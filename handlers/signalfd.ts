@@ -17,6 +17,8 @@
  * - the signals that wait, where the guardian brings the old build back: it is another process
  * - signals that the application has read and not dealt with
  *
+ * Taken with: `live.inherit`.
+ *
  * @module
  */
 import { getFlags, keepBlocked, maskFromHex } from "../sys/mod.ts";

@@ -12,6 +12,8 @@
  * - expirations that the application has read and not dealt with
  * - a timer when the machine restarts
  *
+ * Taken with: `live.timer`.
+ *
  * @module
  */
 import { createTimerfd } from "../sys/timerfd.ts";

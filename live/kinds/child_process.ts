@@ -18,7 +18,7 @@ import { pidOf, signalPidfd } from "../../sys/pidfd.ts";
 import type { OverduePolicy } from "../port.ts";
 import { reportLate } from "../starter.ts";
 import { Tap } from "../streams/tap.ts";
-import { ChildInput, closedInput } from "./child_input.ts";
+import { type ChildInput, closedInput } from "./child_input.ts";
 import type { Output } from "./child_output.ts";
 import type { Started } from "./child_start.ts";
 import { type ChildStatus, reap, type ToldEnd, writeEnd } from "./child_status.ts";

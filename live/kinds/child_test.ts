@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 
-import { nextFreeFd } from "../../sys/helpers_test.ts";
+import { asOrdinaryUser, nextFreeFd, noOrdinaryUser, runScriptForJson } from "../../sys/helpers_test.ts";
 import {
   childPids,
   getLimit,
@@ -319,20 +319,32 @@ test("openChild() that runs out of descriptors leaves neither a process nor a na
   assertEquals(failures, failures.map(() => "EMFILE"));
 });
 
-test("openChild() at the limit of processes is EAGAIN, and leaves nothing", async (app) => {
-  if (Deno.uid() === 0) {
-    console.log("ignored: the limit of processes does not bind root");
-    return;
-  }
-  const limit = getLimit("nproc");
-  setLimit("nproc", { soft: 0n, hard: limit.hard });
-  try {
-    const error = assertThrows(() => spawn(app, "exit 0", { stdin: "piped" }), SysError);
-    assertEquals([error.code, app.names()], ["EAGAIN", []]);
-  } finally {
-    setLimit("nproc", limit);
-  }
-  assertEquals(await spawn(app, "exit 0").child.exited, code(0));
+Deno.test({
+  name: "live.spawn() at the limit of processes is EAGAIN and leaves nothing, also with live update off",
+  ignore: noOrdinaryUser() !== null,
+  async fn() {
+    await using runner = await asOrdinaryUser();
+    const script = `
+      import { open } from "${new URL("../../mod.ts", import.meta.url).href}";
+      const live = await open({ enabled: false });
+      const limit = sys.getLimit("nproc");
+      const start = () => live.spawn("worker", { command: ["sh", "-c", "echo $((3 + 4))"], stdin: "piped", stdout: (bytes) => say(bytes.length) });
+      const fds = sys.listFds().join();
+      sys.setLimit("nproc", { soft: 1n, hard: limit.hard });
+      await start().catch(({ name, code }) => say([name, code]));
+      say([sys.childPids(), sys.listFds().join() === fds]);
+      sys.setLimit("nproc", limit);
+      const child = await start();
+      await live.ready();
+      say(await child.exited);
+    `;
+    assertEquals(await runScriptForJson(script, { HEIRLOOM: "off" }, runner), [
+      ["SysError", "EAGAIN"],
+      [[], true],
+      2,
+      { success: true, code: 0, signal: null },
+    ]);
+  },
 });
 
 test("Children of Deno.Command and listeners of SIGCHLD are not concerned", async (app) => {

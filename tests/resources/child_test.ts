@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { waitFor } from "../../testing/mod.ts";
-import { carries, type Stage } from "./_kit.ts";
+import { heirloomRoot, waitFor } from "../../testing/mod.ts";
+import { holdings } from "./_child_app.ts";
+import { carries, fdInfoOf, type Stage } from "./_kit.ts";
 
 /** Counts on its standard output, a line every few milliseconds, and says on its standard error that it was asked to stop. */
 const COUNTER = `trap 'echo asked >&2' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.002; done`;
@@ -105,7 +106,7 @@ Deno.test("children go on through updates: same processes, no line lost or repea
         // What the service ignores is ignored, but for SIGPIPE, which the runtime ignores for itself.
         assertEquals(ignored, own & ~(1n << 12n));
       }
-      return [all, children];
+      return [all, children, holdings(stage.app)];
     },
     async works(stage) {
       await countsOn(stage);
@@ -117,4 +118,29 @@ Deno.test("children go on through updates: same processes, no line lost or repea
       await waitFor(() => said() > before, { what: "the answer to SIGTERM" });
     },
   });
+});
+
+Deno.test("a process that is no child of ours is carried, and can be signalled", async (t) => {
+  const other = new Deno.Command("sleep", { args: ["600"], stdout: "null" }).spawn();
+  try {
+    await carries(t, {
+      before: `import { openPidfd, signalPidfd } from "file://${heirloomRoot()}/sys/pidfd.ts";`,
+      use: `const other = await live.inherit("other", () => openPidfd(${other.pid}), { type: "pidfd" });`,
+      routes: `if (path === "/cont") { signalPidfd(other.fd, 18); return new Response("sent"); }`,
+      async look({ app }) {
+        const info = await fdInfoOf(app, "other");
+        return info.split("\n").filter((line) => /^(Pid|NSpid):/.test(line));
+      },
+      async works(stage) {
+        const state = () => Deno.readTextFileSync(`/proc/${other.pid}/stat`).split(") ")[1]?.[0];
+        Deno.kill(other.pid, "SIGSTOP");
+        await waitFor(() => state() === "T", { what: "it to stop" });
+        assertEquals(await stage.ask("/cont"), "sent");
+        await waitFor(() => state() === "S", { what: "it to go on" });
+      },
+    });
+  } finally {
+    other.kill("SIGKILL");
+    await other.status;
+  }
 });
