@@ -112,6 +112,8 @@ function checkTalks({ talks, talkOutcomes, committing }: Evidence): Check[] {
     check("event stream", ...said(talks.events, "events")),
     check("WebSocket", ...said(talks.webSocket, "messages")),
     check("echo", ...said(talks.echo, "KiB there and back")),
+    check("pipe", ...said(talks.pipe, "bytes that waited in it")),
+    check("child", ...said(talks.child, "lines of a child process")),
   ];
 }
 

@@ -77,11 +77,11 @@ export async function play(stage: Stage, narrator: Narrator): Promise<DemoReport
   await breakBuild(builds[UPDATES]!);
   narrator.end(`${versions.slice(0, UPDATES).join(", ")}; ${versions[UPDATES]} throws when it takes over`);
 
-  narrator.begin("talk", "an event stream, a WebSocket, an echo");
+  narrator.begin("talk", "an event stream, a WebSocket, an echo, a full pipe, a child");
   const [httpPort, echoPort] = [freePort(), freePort()];
   const talk = await stage.application(TALK(heirloomRoot()), [`${httpPort},${echoPort}`]);
   const talkers = stage.use(await Talkers.start(httpPort, echoPort));
-  narrator.end(`pid ${talk.pid}, three clients that never hang up`);
+  narrator.end(`pid ${talk.pid}, clients that never hang up, a child that counts`);
 
   const before = await snapshot(app);
   narrator.begin(

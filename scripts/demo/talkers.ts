@@ -32,6 +32,10 @@ export interface Talks {
   readonly webSocket: Talk;
   /** The echo connection. */
   readonly echo: Talk;
+  /** The pipe: bytes that wait in it from the beginning to the end. */
+  readonly pipe: Talk;
+  /** The child of the service, and what it writes. */
+  readonly child: Talk;
 }
 
 /** A client that talks until it is stopped. */
@@ -42,15 +46,11 @@ interface Talker {
 
 /** The clients. */
 export class Talkers implements AsyncDisposable {
-  readonly #events: Talker;
-  readonly #webSocket: Talker;
-  readonly #echo: Talker;
+  readonly #all: Readonly<Record<keyof Talks, Talker>>;
   #stopped: Promise<Talks> | undefined;
 
-  private constructor(events: Talker, webSocket: Talker, echo: Talker) {
-    this.#events = events;
-    this.#webSocket = webSocket;
-    this.#echo = echo;
+  private constructor(all: Readonly<Record<keyof Talks, Talker>>) {
+    this.#all = all;
   }
 
   /**
@@ -60,9 +60,13 @@ export class Talkers implements AsyncDisposable {
    * @param echoPort where it echoes
    */
   static async start(httpPort: number, echoPort: number): Promise<Talkers> {
-    const events = await listen(httpPort);
-    const webSocket = await converse(httpPort);
-    return new Talkers(events, webSocket, await shout(echoPort));
+    return new Talkers({
+      events: await listen(httpPort),
+      webSocket: await converse(httpPort),
+      echo: await shout(echoPort),
+      pipe: await post(httpPort),
+      child: await visit(httpPort),
+    });
   }
 
   /** Stops them, and tells what they saw. */
@@ -72,11 +76,15 @@ export class Talkers implements AsyncDisposable {
   }
 
   async #stop(): Promise<Talks> {
-    for (const talker of [this.#events, this.#webSocket, this.#echo]) talker.stop();
-    const [events, webSocket, echo] = await Promise.all(
-      [this.#events, this.#webSocket, this.#echo].map(({ done }) => done),
-    );
-    return { events: events!, webSocket: webSocket!, echo: echo! };
+    const { events, webSocket, echo, pipe, child } = this.#all;
+    for (const talker of Object.values(this.#all)) talker.stop();
+    return {
+      events: await events.done,
+      webSocket: await webSocket.done,
+      echo: await echo.done,
+      pipe: await pipe.done,
+      child: await child.done,
+    };
   }
 
   /** Stops them. */
@@ -173,4 +181,41 @@ async function shout(port: number): Promise<Talker> {
     }
   })();
   return { done, stop: () => void (stopped = true) };
+}
+
+/** Bytes that wait in the pipe: so many that it is nearly full. */
+const PARCEL_BYTES = 60_000;
+
+/** Puts random bytes into the pipe of the service, and takes them out at the end. */
+async function post(port: number): Promise<Talker> {
+  const url = `http://127.0.0.1:${port}/parcel`;
+  const bytes = crypto.getRandomValues(new Uint8Array(PARCEL_BYTES));
+  const { status } = await fetch(url, { method: "POST", body: bytes, headers: { connection: "close" } });
+  if (status !== 204) throw new Error(`Cannot put anything into the pipe: status ${status}`);
+  return atTheEnd(async () => {
+    const back = await (await fetch(url, { headers: { connection: "close" } })).bytes();
+    const same = back.byteLength === bytes.byteLength && back.every((byte, at) => byte === bytes[at]);
+    return {
+      heard: back.byteLength,
+      fault: same ? null : `${back.byteLength} bytes came out, not those that went in`,
+    };
+  });
+}
+
+/** Asks in the end what became of the child. */
+async function visit(port: number): Promise<Talker> {
+  const ask = async (): Promise<Talk> => {
+    const answer = await fetch(`http://127.0.0.1:${port}/child`, { headers: { connection: "close" } });
+    return await answer.json() as Talk;
+  };
+  // The first look is what the last one is held against: the same process.
+  await ask();
+  return atTheEnd(ask);
+}
+
+/** A client that has nothing to do but to look in the end. */
+function atTheEnd(look: () => Promise<Talk>): Talker {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = promise.then(look).catch((error): Talk => ({ heard: 0, fault: String(error) }));
+  return { done, stop: resolve };
 }
