@@ -14,7 +14,7 @@
  */
 import { type BenchOptions, runBench } from "./bench/command.ts";
 import { measurePauses, type PauseFigures } from "./bench/pauses.ts";
-import { LOAD, measureTraffic, type ServerFigures, type TrafficFigures } from "./bench/throughput.ts";
+import { LOAD, measureTraffic, RATE, type ServerFigures, type TrafficFigures } from "./bench/throughput.ts";
 import { WORKLOADS } from "./bench/traffic.ts";
 import { columns, strong } from "../service/text.ts";
 
@@ -88,6 +88,7 @@ function report(
       WORKLOADS.find(({ name }) => name === figures.workload)?.title ?? figures.workload,
       figures.throughput_ratio.toFixed(2),
       figures.p99_ratio.toFixed(2),
+      (figures.live.median_us / figures.plain.median_us).toFixed(2),
       figures.cpu_ratio.toFixed(2),
       "",
       figures.workload === LIMITS.traffic.workload
@@ -112,19 +113,26 @@ function report(
       `live.serve against plain node:http: medians of ${rounds} runs of ${LOAD.ms / 1000} s each, in turn`,
     ),
     `${LOAD.connections} connections that keep alive, one request at a time on each, from one process`,
+    `median and p99: the waits of all runs with ${
+      RATE * 100
+    } % of what the slower one can answer, from when a request is due`,
     "",
-    columns([["", "requests/s", "p99 µs", "CPU µs", "busy server, generator", ""], ...trafficRows]),
+    columns([
+      ["", "requests/s", "p99 µs", "median µs", "CPU µs", "busy server, generator", ""],
+      ...trafficRows,
+    ]),
   ].join("\n");
 }
 
 function serverRow(
   name: string,
-  { per_second, p99_us, cpu_us, busy, generator_busy }: ServerFigures,
+  { per_second, p99_us, median_us, cpu_us, busy, generator_busy }: ServerFigures,
 ): string[] {
   return [
     name,
     per_second.toFixed(0),
     p99_us.toFixed(0),
+    median_us.toFixed(0),
     cpu_us.toFixed(1),
     `${(busy * 100).toFixed(0)} %, ${(generator_busy * 100).toFixed(0)} %`,
   ];
