@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { EventSource } from "npm:eventsource@4.1.0";
-import { freePort, startApp, type TestApp, waitFor } from "../../testing/mod.ts";
+import {
+  descriptors,
+  freePort,
+  startApp,
+  type StartOptions,
+  type TestApp,
+  waitFor,
+} from "../../testing/mod.ts";
 import {
   Curl,
   EventReader,
@@ -23,11 +30,15 @@ interface Feed extends AsyncDisposable {
   upgrade(build: string): Promise<void>;
 }
 
-async function startFeed(all: Builds, parts: EventStreamsAppParts = {}): Promise<Feed> {
+async function startFeed(
+  all: Builds,
+  parts: EventStreamsAppParts = {},
+  options: Partial<StartOptions> = {},
+): Promise<Feed> {
   await using undo = new AsyncDisposableStack();
   const [web, plain] = [freePort(), freePort()];
   const entry = await all.write("first", eventStreamsApp(parts));
-  const app = undo.use(await startApp({ entry, args: [String(web), String(plain)] }));
+  const app = undo.use(await startApp({ ...options, entry, args: [String(web), String(plain)] }));
   const client = undo.use(await Client.open(web));
   const kept = undo.move();
   return {
@@ -248,4 +259,35 @@ Deno.test("an update that cannot save or load the state of a stream is refused b
   );
   await feed.client.text("/send?1-0");
   assertEquals(await client.read(), "id: 108\ndata: 108:\n\n");
+});
+
+Deno.test("a stream counts once where an update looks for room for descriptors", async () => {
+  const limit = 256;
+  const prefix = ["sh", "-c", `ulimit -n ${limit} && exec "$@"`, "sh"];
+  await using all = builds();
+  await using feed = await startFeed(all, {}, { prefix });
+  using clients = new DisposableStack();
+  const open = async (count: number): Promise<void> => {
+    const before = (await feed.streams()).length;
+    for (let index = 0; index < count; index++) {
+      clients.use(await RawClient.open(feed.web, get(`/events?${before + index}`)));
+    }
+    await waitFor(async () => (await feed.streams()).length === before + count, { what: "all streams" });
+  };
+  // Each has two descriptors and needs one more; 64 are for the runtime. Counted twice, they would need four.
+  const free = limit - descriptors(feed.app.pid).length - 64;
+  const room = Math.floor(free / 3) - 4;
+  assert(room > 20, `${free} descriptors are free`);
+  await open(room);
+  await feed.upgrade(await all.write("second", eventStreamsApp({ label: "v2" })));
+  await feed.client.text("/send?1-1");
+  // A few more, and there is no room.
+  await open(10);
+  const { outcome, reason } = await feed.app.upgrade();
+  assertEquals(outcome, "refused");
+  assertMatch(
+    reason ?? "",
+    /^Cannot update: \d+ descriptors are needed, the limit \(RLIMIT_NOFILE\) is 256$/,
+  );
+  assertEquals((await feed.streams()).length, room + 10);
 });
