@@ -15,7 +15,7 @@
  * @module
  */
 import { listenersOf } from "./signals.ts";
-import { getMask, getPid, killProcess, setMask, SIGNALS } from "../sys/mod.ts";
+import { getMask, getPid, killProcess, pendingSignals, setMask, SIGNALS } from "../sys/mod.ts";
 import { decodeMask, encodeMask } from "../sys/signals.ts";
 
 /** The signals that ask a service to stop. */
@@ -64,6 +64,9 @@ export function watchForStop(refuse: (signal: StopSignal) => void): () => Promis
     // A turn that took long may have made the first timer late: others come behind what has waited meanwhile.
     for (const wait of [LAST_TURN_MS, 0, 0]) await new Promise((resolve) => setTimeout(resolve, wait));
     end();
+    // What waits takes its effect now, or as soon as the runtime sees it: until then the update must know.
+    const waiting = pendingSignals();
+    for (const signal of STOP_SIGNALS) if (waiting.includes(SIGNALS[signal])) refuse(signal);
     setMask(encodeMask(before));
   };
 }
