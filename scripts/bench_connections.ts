@@ -13,14 +13,17 @@
  * @module
  */
 import { type BenchOptions, runBench } from "./bench/command.ts";
-import { measurePauses, type PauseFigures } from "./bench/pauses.ts";
+import { type Crowd, measurePauses, type PauseFigures } from "./bench/pauses.ts";
 import { LOAD, measureTraffic, RATE, type ServerFigures, type TrafficFigures } from "./bench/throughput.ts";
 import { WORKLOADS } from "./bench/traffic.ts";
 import { columns, strong } from "../service/text.ts";
 
 const DEFAULT_ROUNDS = 9;
 
-const COUNTS = [0, 100, 1_000, 5_000] as const;
+const CROWDS: readonly Crowd[] = [
+  ...[0, 100, 1_000, 5_000].map((connections) => ({ connections, kind: "idle" } as const)),
+  { connections: 1_000, kind: "streams" },
+];
 
 const LIMITS = {
   /** The pause with so many connections, as a multiple of that with none. */
@@ -38,7 +41,7 @@ const LIMITS = {
 export async function main(args: readonly string[]): Promise<number> {
   return await runBench("bench_connections", args, DEFAULT_ROUNDS, async (options, started) => {
     const traffic = await alone(started, (own) => measureTraffic(options.rounds, own));
-    const pauses = await alone(started, (own) => measurePauses(COUNTS, options.rounds, own));
+    const pauses = await alone(started, (own) => measurePauses(CROWDS, options.rounds, own));
     const met = pauses.every(isShort) && traffic.every(isFast);
     return {
       document: { rounds: options.rounds, pauses, traffic, limits: LIMITS, met },
@@ -59,8 +62,13 @@ async function alone<T>(
   return result;
 }
 
-function isShort({ connections, ratio }: PauseFigures): boolean {
-  return connections !== LIMITS.pause.connections || ratio <= LIMITS.pause.ratio;
+/** Is there a limit for so many? What an application keeps about each event stream is no matter of the connection. */
+function isLimited({ connections, kind }: PauseFigures): boolean {
+  return kind === "idle" && connections === LIMITS.pause.connections;
+}
+
+function isShort(figures: PauseFigures): boolean {
+  return !isLimited(figures) || figures.ratio <= LIMITS.pause.ratio;
 }
 
 function isFast({ workload, throughput_ratio, p99_ratio }: TrafficFigures): boolean {
@@ -75,13 +83,11 @@ function report(
   traffic: readonly TrafficFigures[],
 ): string {
   const pauseRows = pauses.map((figures) => [
-    `${figures.connections} connections`,
+    `${figures.connections} ${figures.kind === "idle" ? "connections" : "event streams"}`,
     figures.blackout_ms.toFixed(1),
     `${figures.min_ms.toFixed(1)}-${figures.max_ms.toFixed(1)}`,
     figures.ratio.toFixed(2),
-    figures.connections === LIMITS.pause.connections
-      ? verdict(isShort(figures), `at most ${LIMITS.pause.ratio}`)
-      : "",
+    isLimited(figures) ? verdict(isShort(figures), `at most ${LIMITS.pause.ratio}`) : "",
   ]);
   const trafficRows = traffic.flatMap((figures) => [
     [
@@ -103,7 +109,7 @@ function report(
   ]);
   return [
     strong(
-      `The pause with carried connections, idle and kept alive: medians of ${rounds} updates each, in turn`,
+      `The pause with carried connections, idle and kept alive, or event streams: medians of ${rounds} updates each, in turn`,
     ),
     `Deno ${Deno.version.deno}, Linux ${Deno.osRelease()}, ${navigator.hardwareConcurrency} CPUs; milliseconds`,
     "",
