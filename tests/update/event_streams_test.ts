@@ -208,6 +208,66 @@ Deno.test("clients that leave during an update are forgotten, others come, and n
   assertEquals((await feed.streams()).map(([name]) => name), ["stays", "comes"]);
 });
 
+Deno.test("what clients of streams say, in any phase, is heard by nobody; who has finished has left", async () => {
+  await using all = builds();
+  await using feed = await startFeed(all);
+  const gate = `${all.path}/gate`;
+  const second = await all.write(
+    "second",
+    eventStreamsApp({
+      label: "v2",
+      ready: onlyForReal(`console.log("booting");
+for (;;) {
+  try { Deno.statSync("${gate}"); break; } catch { await new Promise((resolve) => setTimeout(resolve, 5)); }
+}`) + "\nawait live.ready();",
+    }),
+  );
+  const says = {
+    garbage: "\x00\xff what?\r\n\r\n",
+    request: get("/close?others"),
+    flood: "x".repeat(300_000),
+  };
+  using clients = new DisposableStack();
+  const readers: [RawClient, EventReader][] = [];
+  const finishing: RawClient[] = [];
+  const phases = ["serving", "quiescing", "booting"] as const;
+  for (const phase of phases) {
+    for (const name of Object.keys(says)) {
+      const client = clients.use(await RawClient.open(feed.web, get(`/events?${phase}-${name}`)));
+      readers.push([client, new EventReader(true)]);
+    }
+    finishing.push(clients.use(await RawClient.open(feed.web, get(`/events?${phase}-finishes`))));
+  }
+  using others = await RawClient.open(feed.web, get("/events?others"));
+  readers.push([others, new EventReader(true)]);
+  await waitFor(async () => (await feed.streams()).length === 13, { what: "all streams" });
+  const act = async (phase: number): Promise<void> => {
+    const [first, second, third] = readers.slice(3 * phase, 3 * phase + 3);
+    // What nobody reads may not fit into the buffers.
+    await first![0].send(says.garbage);
+    await second![0].send(says.request);
+    third![0].send(says.flood).catch(() => {});
+    await finishing[phase]!.finish();
+  };
+  await feed.client.text("/send?3-0");
+  await act(0);
+  await waitFor(async () => (await feed.streams()).length === 12, { what: "the first to be forgotten" });
+  const update = feed.app.upgrade({ build: second });
+  await untilQuiescing(feed.app);
+  await act(1);
+  await waitFor(() => feed.app.output().stdout.includes("booting"), { what: "the new build" });
+  await act(2);
+  await Deno.writeTextFile(gate, "");
+  assertEquals((await update).outcome, "committed");
+  await waitFor(async () => (await feed.streams()).length === 10, { what: "the others to be forgotten" });
+  await feed.client.text("/send?3-0");
+  for (const [client, reader] of readers) await client.readTo(reader, 6);
+  assertEquals((await feed.streams()).every(([, next, resumed]) => next === 7 && resumed), true);
+  for (const client of finishing) {
+    assertEquals(/\ndata: (?:[456]):/.test(await client.readAll()), false);
+  }
+});
+
 Deno.test("an update that cannot save or load the state of a stream is refused by name, and the stream goes on", async () => {
   await using all = builds();
   await using feed = await startFeed(all);
