@@ -15,6 +15,9 @@ export type Read = null | boolean | number | bigint | string | Uint8Array | Read
 
 const decoder = new TextDecoder();
 
+/** Of empty byte strings, one is as good as another; and one byte of input must not become hundreds of memory. */
+const NOTHING = new Uint8Array(0);
+
 /** Longer texts are decoded by the runtime, for which each call has its price. */
 const SHORT_TEXT = 64;
 
@@ -45,7 +48,7 @@ class Reader {
     if (major === 0) return argument;
     if (major === 1) return negative(argument);
     const count = Number(argument);
-    if (major === 2) return this.#bytes.slice(this.#at, this.#at += count);
+    if (major === 2) return count === 0 ? NOTHING : this.#bytes.slice(this.#at, this.#at += count);
     if (major === 3) return this.#text(count);
     return major === 4 ? this.#array(count) : this.#map(count);
   }

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 
 import { bindDatagram, socketAddressFrom } from "../../live/streams/datagram_address.ts";
 import { getsockname, SysError } from "../../sys/mod.ts";
