@@ -4,7 +4,7 @@
  * Happy path: a request of the same user (or root) is answered from a {@linkcode ControlTarget}.
  *
  * Unhappy paths: another user's request is 403, an unknown path 404, a wrong method 405 with `Allow`, a body that is not
- * what the path takes 400, an update or a check while an update runs 409. Each is `{"error":{"code","message"}}`. A build
+ * what the path takes 400, an update or a check while an update runs 409; without a descriptor to look at who asks, 503. Each is `{"error":{"code","message"}}`. A build
  * that would not take over is no error of the check: it is answered with 200 and `"ok":false`.
  *
  * @module
@@ -86,7 +86,7 @@ async function answer(
   target: ControlTarget,
   uid: number,
 ): Promise<void> {
-  const peer = peerUid(request.socket);
+  const peer = userOf(request);
   if (peer !== uid && peer !== 0) {
     throw new Refusal(403, "EPERM", `Cannot answer user ${peer}: only ${uid} and 0 may`);
   }
@@ -122,6 +122,19 @@ async function answer(
     throw new Refusal(404, "ENOENT", `Cannot find update ${id}: it is not in the history`);
   }
   send(response, 200, record);
+}
+
+function userOf(request: IncomingMessage): number {
+  try {
+    return peerUid(request.socket);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Refusal(
+      503,
+      "EMFILE",
+      `Cannot tell who asks: no descriptor is left (RLIMIT_NOFILE): ${reason}`,
+    );
+  }
 }
 
 /** Server-sent events: one `update` event with the record so far at each phase. */

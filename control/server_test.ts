@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { request as httpRequest } from "node:http";
+import { Agent, request as httpRequest } from "node:http";
 
-import { getUid } from "../sys/mod.ts";
+import { getLimit, getUid, openFile, setLimit } from "../sys/mod.ts";
 import { waitFor } from "../testing/wait.ts";
 import { FDS, sampleRecord, sampleReport, SEGMENT, startBench, STATUS } from "./helpers_test.ts";
 
@@ -260,4 +260,35 @@ class UpdateRefused extends Error {
     super(`Cannot update: ${code}`);
     this.code = code;
   }
+}
+
+Deno.test("The control server says that it has no descriptor to look at who asks, and answers again when it has", async () => {
+  await using bench = await startBench();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = (): Promise<[status: number | undefined, text: string]> => {
+    const { promise, resolve, reject } = Promise.withResolvers<[status: number | undefined, text: string]>();
+    httpRequest({ socketPath: bench.socket, path: "/v1/status", agent }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
+      response.on("end", () => resolve([response.statusCode, text]));
+    }).on("error", reject).end();
+    return promise;
+  };
+  assertEquals((await ask())[0], 200);
+  const { soft, hard } = getLimit("nofile");
+  setLimit("nofile", { soft: BigInt(nextFree()), hard });
+  try {
+    const [status, text] = await ask();
+    assertEquals([status, JSON.parse(text).error.code], [503, "EMFILE"]);
+    assertStringIncludes(text, "no descriptor is left");
+  } finally {
+    setLimit("nofile", { soft, hard });
+  }
+  assertEquals((await ask())[0], 200);
+  agent.destroy();
+});
+
+function nextFree(): number {
+  using file = openFile("/dev/null");
+  return file.fd;
 }

@@ -37,14 +37,16 @@ interface Frame {
  *
  * @param bytes the whole input
  * @param floats whether floating-point items are allowed; whether each is in its shortest form is not looked at
+ * @returns whether there is one
  * @throws {SyntaxError} anything that is not exactly one such item
  * @throws {RangeError} nesting deeper than {@linkcode MAX_DEPTH}
  */
-export function scanCbor(bytes: Uint8Array, floats = false): void {
+export function scanCbor(bytes: Uint8Array, floats = false): boolean {
   const end = bytes.byteLength;
   const open: Frame[] = [];
   let frame: Frame | undefined;
   let at = 0;
+  let hasFloats = false;
   do {
     const start = at;
     const first = bytes[at];
@@ -60,7 +62,7 @@ export function scanCbor(bytes: Uint8Array, floats = false): void {
       argument = 0;
       for (let i = 1; i <= width; i++) argument = argument * 256 + (bytes[at + i] ?? 0);
     }
-    if (major === SIMPLE) checkSimple(info, at, floats);
+    if (major === SIMPLE) hasFloats = checkSimple(info, at, floats) || hasFloats;
     else if (width > 0 && argument < SMALLEST[info - 24]!) {
       throw malformed(at, "a shorter form would have done");
     }
@@ -96,6 +98,7 @@ export function scanCbor(bytes: Uint8Array, floats = false): void {
     }
   } while (frame !== undefined);
   if (at !== end) throw malformed(at, `${end - at} bytes follow the document`);
+  return hasFloats;
 }
 
 /** The smallest argument that needs 1, 2, 4 or 8 bytes. */
@@ -134,10 +137,10 @@ function checkUtf8(text: Uint8Array, at: number): void {
   }
 }
 
-/** Major type 7 holds false, true, null and, where allowed, the floats of 16, 32 and 64 bits. */
-function checkSimple(info: number, at: number, floats: boolean): void {
-  if (info >= 20 && info <= 22) return;
-  if (info >= 25 && floats) return;
+/** Major type 7 holds false, true, null and, where allowed, the floats of 16, 32 and 64 bits. Is it one of those? */
+function checkSimple(info: number, at: number, floats: boolean): boolean {
+  if (info >= 20 && info <= 22) return false;
+  if (info >= 25 && floats) return true;
   throw malformed(
     at,
     info >= 25 ? "floats are not allowed" : "undefined and other simple values are not allowed",

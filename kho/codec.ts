@@ -6,9 +6,9 @@
  * those of `@std/cbor`, so that the import can be switched here and nowhere else.
  *
  * Happy path: {@linkcode encodeCbor} checks the value against the profile and the limits and encodes it;
- * {@linkcode decodeCbor} checks size, nesting and the deterministic form on the raw bytes and decodes strictly, so that
- * two different byte strings never mean the same document. Where floats are allowed it encodes the result again and
- * compares, because only the encoder knows which form of a float is the shortest.
+ * {@linkcode decodeCbor} checks size, nesting and the deterministic form on the raw bytes, so that two different byte
+ * strings never mean the same document. What has passed needs no careful decoder (docs/adr/0018); but one with floats is
+ * decoded strictly, encoded again and compared, because only the encoder knows which form of a float is the shortest.
  *
  * Unhappy paths: a value outside the profile is a `TypeError` that names its place; a limit is a `RangeError`; bytes
  * that are not such a document are a `SyntaxError`. The input is never read past its end and never makes the decoder
@@ -20,6 +20,7 @@
  */
 import { decode, encode } from "npm:cborg@6.1.5";
 
+import { readCbor } from "./cbor_read.ts";
 import { MAX_DEPTH, scanCbor } from "./cbor_scan.ts";
 
 /** What the profile can express. Integers above 2^53 are `bigint`; readers normalise with `BigInt(value)`. */
@@ -92,14 +93,15 @@ export function decodeCbor(bytes: Uint8Array, options: CborOptions = {}): CborVa
       `Cannot decode the document: ${bytes.byteLength} bytes are more than the limit of ${MAX_CBOR_BYTES}`,
     );
   }
-  scanCbor(bytes, options.floats ?? false);
+  // Most documents have none, also where they may.
+  if (!scanCbor(bytes, options.floats ?? false)) return readCbor(bytes);
   let value: CborValue;
   try {
     value = decode(bytes, STRICT) as CborValue;
   } catch (error) {
     throw new SyntaxError(`Cannot decode the document: ${reasonOf(error)}`, { cause: error });
   }
-  if (options.floats === true && !sameBytes(encode(value), bytes)) {
+  if (!sameBytes(encode(value), bytes)) {
     throw new SyntaxError("Cannot decode the document: it is not in deterministic form");
   }
   return value;

@@ -64,6 +64,14 @@ export interface Carrier {
   readonly options: PortOptions;
   /** Its connections. */
   readonly connections: Connections;
+  /** How many there are, those among them that were handed over and are not back yet. */
+  readonly size: number;
+  /**
+   * What an update says that waits in vain. Absent where a connection owes an answer.
+   *
+   * @param count how many owe something
+   */
+  owed?(count: number): string;
   /** Accepts new connections; those that were handed over wait for {@linkcode Carrier.open}. */
   listen(): void;
   /** Opens the tap. */
@@ -192,6 +200,11 @@ export class Channel implements Carrier {
     this.connections = connections;
     this.options = options;
     this.#adoption = new Adoption(connections, handed);
+  }
+
+  /** How many connections there are. */
+  get size(): number {
+    return this.connections.size + this.#adoption.size;
   }
 
   /** Nothing is accepted here. */

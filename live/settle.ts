@@ -84,11 +84,14 @@ export async function settle(ports: readonly Carrier[], deadline: number): Promi
   }
 }
 
-function stillOwing({ name, connections }: Carrier): Error {
-  const count = connections.owing;
-  return new Error(
-    `Cannot update: ${count} connection${count > 1 ? "s" : ""} of server "${name}" still owe an answer`,
-  );
+function stillOwing(carrier: Carrier): Error {
+  const count = carrier.connections.owing;
+  return new Error(`Cannot update: ${carrier.owed?.(count) ?? owedAnswers(carrier.name, count)}`);
+}
+
+function owedAnswers(name: string, count: number): string {
+  const subject = count === 1 ? "1 connection" : `${count} connections`;
+  return `${subject} of server "${name}" still ${count === 1 ? "owes" : "owe"} an answer`;
 }
 
 /** Resolves with the promise or after the time, whichever comes first. */

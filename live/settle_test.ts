@@ -4,6 +4,7 @@ import type { Connections } from "./http/connections.ts";
 import type { Leavers } from "./http/uncarried.ts";
 import { checkRefusals, partPolitely, settle } from "./settle.ts";
 import { Channel, type OverduePolicy } from "./port.ts";
+import { Tap } from "./streams/tap.ts";
 
 /** Connections of which the test says what they owe. */
 class Owing implements Connections {
@@ -74,6 +75,32 @@ Deno.test("settle() throws who is late where the update is to be refused", async
     Error,
     'Cannot update: 2 connections of server "web" still owe an answer',
   );
+});
+
+/** A tap whose handlers never end. */
+class Stuck extends Tap {
+  constructor(name: string, handlers: number) {
+    super(name, "refuse");
+    for (let count = 0; count < handlers; count++) this.await(new Promise(() => {}));
+  }
+
+  open(): void {}
+  close(): void {}
+  protected receive(): boolean {
+    return false;
+  }
+}
+
+Deno.test("settle() says what is not done: of one, of several, and of what is no server", async () => {
+  const cases = [
+    [carrier("web", new Owing(1)), 'Cannot update: 1 connection of server "web" still owes an answer'],
+    [new Stuck("dns", 1), 'Cannot update: 1 handler of "dns" is not done'],
+    [new Stuck("dns", 3), 'Cannot update: 3 handlers of "dns" are not done'],
+  ] as const;
+  for (const [port, message] of cases) {
+    const error = await assertRejects(() => settle([port], SOON()), Error);
+    assertEquals(error.message, message);
+  }
 });
 
 Deno.test("checkRefusals() names the server and how many", () => {

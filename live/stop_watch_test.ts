@@ -2,14 +2,14 @@ import { assertEquals } from "@std/assert";
 import { moduleUrl, runProgram } from "./helpers_test.ts";
 
 /** Runs a program that is asked to stop in the middle of an update, and gives how it ended and what it said. */
-async function stopped(application: string, after = ""): Promise<[code: number, stdout: string]> {
+async function stopped(application: string, after = "", ms = 0): Promise<[code: number, stdout: string]> {
   const text = `import { countListeners } from "${moduleUrl("signals.ts")}";
 import { watchForStop } from "${moduleUrl("stop_watch.ts")}";
 countListeners();
 ${application}
 const end = watchForStop((signal) => console.log("refused for", signal));
 ${after}
-setTimeout(() => Deno.kill(Deno.pid, "SIGTERM"), 0);
+setTimeout(() => Deno.kill(Deno.pid, "SIGTERM"), ${ms});
 setTimeout(() => { console.log("still here"); Deno.exit(3); }, 1500);
 `;
   const { code, stdout } = await runProgram(Deno.execPath(), ["eval", "--no-lock", "--no-config", text]);
@@ -41,7 +41,22 @@ Deno.removeSignalListener("SIGTERM", listener);`;
 });
 
 Deno.test("watchForStop() leaves the signal alone once it has ended", async () => {
-  assertEquals(await stopped("", "end();"), [143, ""]);
+  assertEquals(await stopped("", "await end();"), [143, ""]);
+});
+
+Deno.test("watchForStop() loses no signal that comes while the listening ends", async () => {
+  // The runtime has taken it, and no listener has heard of it yet.
+  assertEquals(await stopped("", 'Deno.kill(Deno.pid, "SIGTERM"); end();'), [143, "refused for SIGTERM\n"]);
+  for (const ms of [5, 18, 19, 20, 21, 22]) {
+    assertEquals((await stopped("", "end();", ms))[0], 143, `after ${ms} ms`);
+  }
+});
+
+Deno.test("watchForStop() leaves the signals as it has found them", async () => {
+  const masks = `import { getMask } from "${moduleUrl("../sys/signals.ts")}";
+const before = String(getMask());`;
+  const after = "await end(); console.log(String(getMask()) === before); await end();";
+  assertEquals(await stopped(masks, after), [143, "true\n"]);
 });
 
 Deno.test("two updates that watch do not take each other for the application", async () => {

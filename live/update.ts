@@ -42,9 +42,6 @@ import { noWayBack } from "./way_back.ts";
 import type { ImageRecord } from "../kho/abi/image.ts";
 import type { PendingBuild } from "./pending.ts";
 
-/** Milliseconds that a signal which was held takes to its listener. */
-const LAST_TURN_MS = 20;
-
 /** Descriptors that the runtime needs for itself while it starts. */
 const RUNTIME_DESCRIPTORS = 64;
 
@@ -76,9 +73,7 @@ export class Updater {
     this.#host.updating(true);
     const timer = setTimeout(() => this.#refuse(update, late(update)), timeoutMs);
     update.undo.defer(() => clearTimeout(timer));
-    const unwatch = watchForStop((signal) => this.#stop(update, signal));
-    // A signal that was held has its turn after it was let through.
-    update.undo.defer(() => void setTimeout(unwatch, LAST_TURN_MS));
+    update.unwatch = watchForStop((signal) => this.#stop(update, signal));
     if (this.#host.socket !== null) this.#leaveWords(this.#host.socket, update, "refused", CUT_SHORT);
     this.#run(update).catch((error) => this.#refuse(update, error));
     return { id: update.id, refused: update.verdict.promise };
@@ -186,6 +181,7 @@ export class Updater {
 
   #stop(update: Update, signal: string): void {
     update.stopping = true;
+    if (update.ended) return;
     const reason = `Cannot update: the service is asked to stop (${signal})`;
     if (this.#host.socket !== null) this.#leaveWords(this.#host.socket, update, "refused", reason);
     this.#refuse(update, new Error(reason));
@@ -199,11 +195,13 @@ export class Updater {
     if (update.phase === "preserving") this.#mend();
     update.journal.append(END_EVENT, reason);
     const record = this.#fold(update, reason);
+    // Until it is told, a signal may end the service.
+    if (this.#host.socket !== null) writeLastWords(this.#host.socket, record);
     update.end();
     console.error(`heirloom: update ${update.id} was refused: ${reason}`);
     this.#host.hooks.resume(update.id, reason);
     // What was started for the update is gone before anyone hears that it ended.
-    update.dismiss().catch(reportLate).then(() => {
+    Promise.all([update.dismiss().catch(reportLate), update.unwatch()]).then(() => {
       // Of a service that stops, nobody may be left to tell how this ended.
       if (this.#host.socket !== null && !update.stopping) removeLastWords(this.#host.socket);
       this.#current = null;
@@ -277,7 +275,7 @@ export class Updater {
 
   /** Each connection needs one more descriptor here, and the next image one more for everything that crosses. */
   #checkHeadroom(): void {
-    const connections = this.#host.ports().reduce((sum, port) => sum + port.connections.size, 0);
+    const connections = this.#host.ports().reduce((sum, { size }) => sum + size, 0);
     const crossing = this.#host.outgoing().files().length + connections;
     const { soft } = getLimit("nofile");
     const needed = Math.max(listFds().length + connections, 2 * crossing) + RUNTIME_DESCRIPTORS;

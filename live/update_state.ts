@@ -32,8 +32,10 @@ export class Update {
   lastWords: { path: string; text: string } | null = null;
   /** What an operator should know. */
   readonly warnings: string[] = [];
-  /** Was it ended because the service is asked to stop? */
+  /** Was it ended because the service is asked to stop, or was that asked before its end was told? */
   stopping = false;
+  /** Ends the watch for signals that ask the service to stop. */
+  unwatch: () => Promise<void> = () => Promise.resolve();
   /** Connections that were ended for it. */
   closed = 0;
   /** Preserved files. */

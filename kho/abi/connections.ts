@@ -55,6 +55,8 @@ export function decodeConnections(bytes: Uint8Array): ConnectionRecord[] {
     );
   }
   const connections = fields.list("connections", (value, place) => {
+    if (isRecord(value)) return value;
+    // Something is wrong with it, or it is longer than usual.
     const entry = new Fields(value, place);
     const record = {
       name: entry.text("name", 1, 128),
@@ -69,4 +71,17 @@ export function decodeConnections(bytes: Uint8Array): ConnectionRecord[] {
   });
   fields.end();
   return connections;
+}
+
+/** There are thousands of them, and nearly all are right: member by member each would take several times as long. */
+function isRecord(value: unknown): value is ConnectionRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, input, output, stage, version, state } = value as Record<string, unknown>;
+  return Object.keys(value).length === 6 &&
+    // One unit of a text is up to three bytes.
+    typeof name === "string" && name.length > 0 && name.length * 3 <= 128 &&
+    typeof stage === "string" && stage.length * 3 <= 256 &&
+    typeof version === "number" && version >= 0 && version <= 0x7fffffff &&
+    input instanceof Uint8Array && output instanceof Uint8Array &&
+    (state === null || state instanceof Uint8Array);
 }

@@ -18,6 +18,7 @@ import { ERRNO, SysError } from "../../sys/errno.ts";
 import { OwnedFd } from "../../sys/owned_fd.ts";
 import type { Taken, Watched } from "./connections.ts";
 import { handleOf, type StreamHandle } from "./runtime.ts";
+import { isTakenOver } from "./taken_over.ts";
 
 /** How often connections that owe are looked at again, for a change that nobody announces (ms). */
 const LOOK_AGAIN_MS = 10;
@@ -36,9 +37,11 @@ export class ConnectionSet<C extends Watched> {
   #poll: ReturnType<typeof setInterval> | null = null;
   #change: PromiseWithResolvers<void> | null = null;
 
-  /** How many there are. */
+  /** How many there are. One that somebody else goes on with is counted by him. */
   get size(): number {
-    return this.#all.size;
+    let count = 0;
+    for (const socket of this.#all.keys()) if (!isTakenOver(socket)) count++;
+    return count;
   }
 
   /** True between {@linkcode ConnectionSet.pause} and {@linkcode ConnectionSet.resume}. */

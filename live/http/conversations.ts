@@ -28,7 +28,8 @@ import { ConnectionSet } from "./connection_set.ts";
 import { type About, type Connections, streamOf, type Taken } from "./connections.ts";
 import { Conversation } from "./conversation.ts";
 import type { Leaver } from "./parting.ts";
-import { forgetStart, runtimeFault } from "./runtime.ts";
+import { runtimeFault } from "./runtime.ts";
+import { forgetStart, steadyList } from "./runtime_list.ts";
 import type { Uncarried } from "./uncarried.ts";
 
 /** Who hears of a request, and of no request that another one of them hears of. */
@@ -71,6 +72,7 @@ export class Conversations implements Connections {
       review: (conversation: Conversation): void => set.review(conversation),
     };
     const event = uncarried?.isSecure ? "secureConnection" : "connection";
+    server.once(event, () => steadyList(server));
     server.on(event, (socket: Socket) => set.add(new Conversation(socket, circle)));
     if (uncarried !== null) this.#hearRequests(uncarried);
   }

@@ -51,11 +51,11 @@ export class RequestBody {
   /**
    * Reads all of it. Only before anybody has looked at the stream, and only once.
    *
-   * @param make makes the result of the bytes
+   * @param make makes the result of the bytes, which may share their buffer with others: see {@linkcode ownBytes}
    * @returns the result
    * @throws what the connection says when the client leaves in the middle, or what `make` throws
    */
-  collect<T>(make: (bytes: Bytes) => T): Promise<T> {
+  collect<T>(make: (bytes: Uint8Array) => T): Promise<T> {
     this.#collected = true;
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
@@ -119,9 +119,10 @@ export class RequestBody {
     request.on("data", (chunk: Buffer) => {
       if (!this.#over) data(chunk);
     });
-    request.once("end", finish);
-    request.once("error", close);
-    request.once("close", () => close(null));
+    // Not `once`, which makes more of each: only the first of them counts anyway.
+    request.on("end", finish);
+    request.on("error", close);
+    request.on("close", () => close(null));
   }
 
   #discard(): void {
@@ -137,16 +138,21 @@ interface Listeners {
   fail(error: unknown): void;
 }
 
-/** The bytes in a buffer of their own, which a byte stream takes away from whoever else looks at it. */
-function ownBytes(chunk: Buffer): Bytes {
+/**
+ * The bytes in a buffer of their own, which a byte stream takes away from whoever else looks at it.
+ *
+ * @param chunk some bytes
+ * @returns the same bytes, a copy where they share their buffer with others
+ */
+export function ownBytes(chunk: Uint8Array): Bytes {
   const { buffer, byteOffset, byteLength } = chunk;
   const whole = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
   return whole ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(chunk);
 }
 
-function joined(chunks: readonly Buffer[]): Bytes {
+function joined(chunks: readonly Buffer[]): Uint8Array {
   const [only] = chunks;
-  if (only !== undefined && chunks.length === 1) return ownBytes(only);
+  if (only !== undefined && chunks.length === 1) return only;
   const all = new Uint8Array(chunks.reduce((length, { byteLength }) => length + byteLength, 0));
   let at = 0;
   for (const chunk of chunks) {

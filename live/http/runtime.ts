@@ -1,8 +1,8 @@
 /**
  * The places where this folder looks behind `node:http` of the runtime: the handle of a socket with its descriptor, its
- * parser, the response it is occupied with, and the server's list of those whose request has begun. No public interface
+ * parser, and the response it is occupied with. No public interface
  * tells whether a connection stands between two messages, and it may cross an exec only then. Nothing else in the project
- * looks there.
+ * looks there, but `runtime_answer.ts` and `runtime_list.ts` beside it.
  *
  * Happy path: {@linkcode runtimeFault} gives null, as with Deno 2.9; the other functions read what they name.
  *
@@ -13,7 +13,7 @@
  * @module
  */
 
-import { IncomingMessage, type Server, ServerResponse } from "node:http";
+import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 
 /** Index of the parser's callback for the first byte of a message (llhttp's `on_message_begin`). */
@@ -190,30 +190,6 @@ export function countBegins(parser: RequestParser, bytes: Uint8Array): number | 
 export function closeUnread(incoming: IncomingMessage): void {
   (incoming as { _dumpAndCloseReadable?(): void })._dumpAndCloseReadable?.();
 }
-
-/** The server's list of connections whose request has begun, and when. */
-interface BegunList {
-  popActive(socket: Socket): void;
-}
-
-/**
- * Tells a server that nothing has begun on a connection. The runtime counts a new connection's `headersTimeout` from its
- * start; an adopted one is idle, perhaps for long, and must not be answered with a 408 that nobody has asked for.
- *
- * @param server a `node:http` server
- * @param socket a connection it was given and has read nothing from
- */
-export function forgetStart(server: Server, socket: Socket): void {
-  // The same symbol for every server, put there with its first connection.
-  listKey ??= Object.getOwnPropertySymbols(server).find((symbol) =>
-    symbol.description === "http.server.connections"
-  );
-  if (listKey === undefined) return;
-  const list = (server as unknown as Record<symbol, Partial<BegunList> | undefined>)[listKey];
-  list?.popActive?.(socket);
-}
-
-let listKey: symbol | undefined;
 
 let fault: string | null | undefined;
 

@@ -17,7 +17,7 @@
 
 import type { IncomingMessage } from "node:http";
 
-import type { Bytes } from "./request_body.ts";
+import { type Bytes, ownBytes } from "./request_body.ts";
 import { quickHeaders, shareHeaders } from "./request_headers.ts";
 
 /** What a request is made of. Each part is asked for when it is needed. */
@@ -41,7 +41,7 @@ export interface BodySource {
   /** As a stream. */
   readonly stream: ReadableStream<Bytes>;
   /** All of it, at once; what is left is an empty stream. */
-  collect<T>(make: (bytes: Bytes) => T): Promise<T>;
+  collect<T>(make: (bytes: Uint8Array) => T): Promise<T>;
 }
 
 const decoder = new TextDecoder();
@@ -93,11 +93,11 @@ class ServedRequest {
   }
 
   bytes(): Promise<Bytes> {
-    return this.#collect((bytes) => bytes) ?? ServedRequest.real(this).bytes();
+    return this.#collect(ownBytes) ?? ServedRequest.real(this).bytes();
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#collect((bytes) => bytes.buffer) ?? ServedRequest.real(this).arrayBuffer();
+    return this.#collect((bytes) => ownBytes(bytes).buffer) ?? ServedRequest.real(this).arrayBuffer();
   }
 
   static incoming(request: object): IncomingMessage | undefined {
@@ -115,7 +115,7 @@ class ServedRequest {
   }
 
   /** Null once somebody may have looked at the body. */
-  #collect<T>(make: (bytes: Bytes) => T): Promise<T> | null {
+  #collect<T>(make: (bytes: Uint8Array) => T): Promise<T> | null {
     const { body } = this.#parts;
     if (body === null || this.#real !== null || this.#bodyUsed) return null;
     this.#bodyUsed = true;

@@ -35,7 +35,7 @@ export function webRequest(incoming: IncomingMessage, response: ServerResponse):
   try {
     const request = servedRequest(new Parts(incoming, response, method, address, body));
     // When the answer is complete nobody reads on.
-    if (body !== null) response.once("close", () => body.abandon());
+    if (body !== null) response.on("close", () => body.abandon());
     return request;
   } catch {
     return 400;

@@ -58,6 +58,12 @@ export abstract class Tap implements Carrier, Connections {
     return this.#pending.size;
   }
 
+  /** See `Carrier.owed`. */
+  owed(count: number): string {
+    if (count === 1) return `1 handler of "${this.name}" is not done`;
+    return `${count} handlers of "${this.name}" are not done`;
+  }
+
   /** Nothing is read from now on. */
   pause(): void {
     this.#pausedNs ??= monotonicNs();

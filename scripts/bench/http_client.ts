@@ -67,6 +67,32 @@ export class HttpClient implements Disposable {
     this.#expected = text.length;
   }
 
+  /**
+   * Makes a request whose answer begins and does not end, and reads its head.
+   *
+   * @param request the request
+   * @throws {Error} if another answer comes
+   */
+  open(request: string): void {
+    this.#request = encoder.encode(request);
+    this.send();
+    const text = this.#readUntil("\r\n\r\n");
+    if (!text.startsWith("HTTP/1.1 200 OK\r\n")) {
+      throw new Error(`Cannot use this answer: ${text.slice(0, 400)}`);
+    }
+  }
+
+  /**
+   * Reads the next part of such an answer.
+   *
+   * @param part what has to come, and nothing behind it
+   * @throws {Error} if something else comes
+   */
+  expect(part: string): void {
+    const text = this.#readUntil(part);
+    if (text !== part) throw new Error(`Cannot use this part of an answer: ${text.slice(0, 400)}`);
+  }
+
   /** Sends the request again. */
   send(): void {
     this.#received = 0;
@@ -94,6 +120,17 @@ export class HttpClient implements Disposable {
   /** Ends the connection. */
   [Symbol.dispose](): void {
     this.#fd[Symbol.dispose]();
+  }
+
+  #readUntil(end: string): string {
+    let text = "";
+    while (!text.endsWith(end)) {
+      if (poll([{ fd: this.fd, events: POLLIN }], PATIENCE_MS)[0] === 0) {
+        throw new Error(`No more of an answer in time: ${text.slice(0, 400)}`);
+      }
+      text += decoder.decode(buffer.subarray(0, this.#read()));
+    }
+    return text;
   }
 
   #read(): number {

@@ -175,3 +175,14 @@ export function median(values: readonly number[]): number {
   const [low = Number.NaN, high = low] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
   return (low + high) / 2;
 }
+
+/**
+ * The value that a part of all values does not exceed.
+ *
+ * @param values some values
+ * @param part from 0 to 1
+ */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN;
+}

@@ -153,6 +153,16 @@ export class RawClient implements Disposable {
     return new RawClient(connection);
   }
 
+  /** Sends what an event stream expects nobody to send. */
+  async send(text: string): Promise<void> {
+    await this.#connection.write(new TextEncoder().encode(text));
+  }
+
+  /** Says that it will send nothing more. */
+  async finish(): Promise<void> {
+    await this.#connection.closeWrite();
+  }
+
   /** What has come, at least something; null at the end. */
   async read(): Promise<string | null> {
     const { promise: late, reject } = Promise.withResolvers<never>();

@@ -68,7 +68,7 @@ Deno.test("an answer that takes longer than quiescing may refuses the update, an
   for (let round = 0; round < 2; round++) {
     const record = await held.app.upgrade({ build: second });
     assertEquals(record.outcome, "refused");
-    assertMatch(record.reason ?? "", /1 connection of server "web" still owe/);
+    assertMatch(record.reason ?? "", /1 connection of server "web" still owes/);
     await held.holds("v1", 0);
   }
   await Deno.writeTextFile(gate, "");

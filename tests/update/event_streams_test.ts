@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { EventSource } from "npm:eventsource@4.1.0";
-import { freePort, startApp, type TestApp, waitFor } from "../../testing/mod.ts";
+import {
+  descriptors,
+  freePort,
+  startApp,
+  type StartOptions,
+  type TestApp,
+  waitFor,
+} from "../../testing/mod.ts";
 import {
   Curl,
   EventReader,
@@ -23,11 +30,15 @@ interface Feed extends AsyncDisposable {
   upgrade(build: string): Promise<void>;
 }
 
-async function startFeed(all: Builds, parts: EventStreamsAppParts = {}): Promise<Feed> {
+async function startFeed(
+  all: Builds,
+  parts: EventStreamsAppParts = {},
+  options: Partial<StartOptions> = {},
+): Promise<Feed> {
   await using undo = new AsyncDisposableStack();
   const [web, plain] = [freePort(), freePort()];
   const entry = await all.write("first", eventStreamsApp(parts));
-  const app = undo.use(await startApp({ entry, args: [String(web), String(plain)] }));
+  const app = undo.use(await startApp({ ...options, entry, args: [String(web), String(plain)] }));
   const client = undo.use(await Client.open(web));
   const kept = undo.move();
   return {
@@ -197,6 +208,66 @@ Deno.test("clients that leave during an update are forgotten, others come, and n
   assertEquals((await feed.streams()).map(([name]) => name), ["stays", "comes"]);
 });
 
+Deno.test("what clients of streams say, in any phase, is heard by nobody; who has finished has left", async () => {
+  await using all = builds();
+  await using feed = await startFeed(all);
+  const gate = `${all.path}/gate`;
+  const second = await all.write(
+    "second",
+    eventStreamsApp({
+      label: "v2",
+      ready: onlyForReal(`console.log("booting");
+for (;;) {
+  try { Deno.statSync("${gate}"); break; } catch { await new Promise((resolve) => setTimeout(resolve, 5)); }
+}`) + "\nawait live.ready();",
+    }),
+  );
+  const says = {
+    garbage: "\x00\xff what?\r\n\r\n",
+    request: get("/close?others"),
+    flood: "x".repeat(300_000),
+  };
+  using clients = new DisposableStack();
+  const readers: [RawClient, EventReader][] = [];
+  const finishing: RawClient[] = [];
+  const phases = ["serving", "quiescing", "booting"] as const;
+  for (const phase of phases) {
+    for (const name of Object.keys(says)) {
+      const client = clients.use(await RawClient.open(feed.web, get(`/events?${phase}-${name}`)));
+      readers.push([client, new EventReader(true)]);
+    }
+    finishing.push(clients.use(await RawClient.open(feed.web, get(`/events?${phase}-finishes`))));
+  }
+  using others = await RawClient.open(feed.web, get("/events?others"));
+  readers.push([others, new EventReader(true)]);
+  await waitFor(async () => (await feed.streams()).length === 13, { what: "all streams" });
+  const act = async (phase: number): Promise<void> => {
+    const [first, second, third] = readers.slice(3 * phase, 3 * phase + 3);
+    // What nobody reads may not fit into the buffers.
+    await first![0].send(says.garbage);
+    await second![0].send(says.request);
+    third![0].send(says.flood).catch(() => {});
+    await finishing[phase]!.finish();
+  };
+  await feed.client.text("/send?3-0");
+  await act(0);
+  await waitFor(async () => (await feed.streams()).length === 12, { what: "the first to be forgotten" });
+  const update = feed.app.upgrade({ build: second });
+  await untilQuiescing(feed.app);
+  await act(1);
+  await waitFor(() => feed.app.output().stdout.includes("booting"), { what: "the new build" });
+  await act(2);
+  await Deno.writeTextFile(gate, "");
+  assertEquals((await update).outcome, "committed");
+  await waitFor(async () => (await feed.streams()).length === 10, { what: "the others to be forgotten" });
+  await feed.client.text("/send?3-0");
+  for (const [client, reader] of readers) await client.readTo(reader, 6);
+  assertEquals((await feed.streams()).every(([, next, resumed]) => next === 7 && resumed), true);
+  for (const client of finishing) {
+    assertEquals(/\ndata: (?:[456]):/.test(await client.readAll()), false);
+  }
+});
+
 Deno.test("an update that cannot save or load the state of a stream is refused by name, and the stream goes on", async () => {
   await using all = builds();
   await using feed = await startFeed(all);
@@ -248,4 +319,35 @@ Deno.test("an update that cannot save or load the state of a stream is refused b
   );
   await feed.client.text("/send?1-0");
   assertEquals(await client.read(), "id: 108\ndata: 108:\n\n");
+});
+
+Deno.test("a stream counts once where an update looks for room for descriptors", async () => {
+  const limit = 256;
+  const prefix = ["sh", "-c", `ulimit -n ${limit} && exec "$@"`, "sh"];
+  await using all = builds();
+  await using feed = await startFeed(all, {}, { prefix });
+  using clients = new DisposableStack();
+  const open = async (count: number): Promise<void> => {
+    const before = (await feed.streams()).length;
+    for (let index = 0; index < count; index++) {
+      clients.use(await RawClient.open(feed.web, get(`/events?${before + index}`)));
+    }
+    await waitFor(async () => (await feed.streams()).length === before + count, { what: "all streams" });
+  };
+  // Each has two descriptors and needs one more; 64 are for the runtime. Counted twice, they would need four.
+  const free = limit - descriptors(feed.app.pid).length - 64;
+  const room = Math.floor(free / 3) - 4;
+  assert(room > 20, `${free} descriptors are free`);
+  await open(room);
+  await feed.upgrade(await all.write("second", eventStreamsApp({ label: "v2" })));
+  await feed.client.text("/send?1-1");
+  // A few more, and there is no room.
+  await open(10);
+  const { outcome, reason } = await feed.app.upgrade();
+  assertEquals(outcome, "refused");
+  assertMatch(
+    reason ?? "",
+    /^Cannot update: \d+ descriptors are needed, the limit \(RLIMIT_NOFILE\) is 256$/,
+  );
+  assertEquals((await feed.streams()).length, room + 10);
 });

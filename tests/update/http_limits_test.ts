@@ -165,7 +165,7 @@ for (const overdue of ["refuse", "close"] as const) {
     const record = await service.upgrade("b");
     if (overdue === "refuse") {
       assertEquals([record.outcome, record.closed], ["refused", 0]);
-      assertMatch(record.reason ?? "", /1 connection of server "web" still owe an answer$/);
+      assertMatch(record.reason ?? "", /1 connection of server "web" still owes an answer$/);
       flood.goOn();
       await flood.until("all four", ({ size }) => size > 4 * BIG_BYTES);
       await service.commits("b");

@@ -132,7 +132,7 @@ Deno.test("an upload that stalls refuses updates, and is whole when it goes on",
       }
       const record = await service.upgrade("b");
       assertEquals([record.outcome, record.generation, record.closed], ["refused", 0, 0]);
-      assertMatch(record.reason ?? "", /^Cannot update: 1 connection of server "web" still owe/);
+      assertMatch(record.reason ?? "", /^Cannot update: 1 connection of server "web" still owes/);
       assertEquals([peer.ending, idle.ending], ["open", "open"]);
       peer.send(pieces.at(-1)!);
       await concludes(name, peer, wanted, `${by}a`);

@@ -174,7 +174,7 @@ Deno.test("an update that is refused leaves everything going, those at the door 
   const lateAnswer = late.text("/late");
   const record = await update;
   assertEquals(record.outcome, "refused");
-  assertMatch(record.reason ?? "", /1 connection of server "web" still owe/);
+  assertMatch(record.reason ?? "", /1 connection of server "web" still owes/);
   assertEquals(await lateAnswer, "v1 /late");
   await send(raw, "still\n");
   await readUntil(raw, "v1:still\n");

@@ -154,3 +154,30 @@ ${HANGS_ONCE}`,
   await held.commits(first, "v1");
   held.app.signal("SIGKILL");
 });
+
+Deno.test("SIGTERM just after a refusal stops the service, and the verdict says why it was refused", async (t) => {
+  for (const [ms, listens] of [[0, false], [5, false], [20, false], [25, false], [0, true]] as const) {
+    await t.step(`${ms} ms after it${listens ? ", by a listener" : ""}`, async () => {
+      await using all = builds();
+      const first = await all.write("first", {
+        use: `live.on("quiesce", (event) => event.refuse("not now"));
+live.on("resume", () => setTimeout(() => Deno.kill(Deno.pid, "SIGTERM"), ${ms}));
+${listens ? 'Deno.addSignalListener("SIGTERM", () => Deno.exit(3));' : ""}`,
+      });
+      await using held = await startHeld(first, freePort());
+      const update = held.app.upgradeCli(["--json", "--timeout", "5"]);
+      const exit = await held.app.exited;
+      assertEquals(exit.code, listens ? 3 : 143, exit.stderr);
+      await waitFor(() => held.app.processes().length === 0, { what: "the guardian to end" });
+      const verdict = await update;
+      // Later the update has ended, and whoever asks too late finds nobody.
+      if (ms < 20) {
+        const { code, stdout, stderr } = verdict;
+        assertEquals(code, 1, stderr);
+        const { outcome, reason } = JSON.parse(stdout);
+        assertEquals(outcome, "refused");
+        assertMatch(reason, /not now/);
+      }
+    });
+  }
+});

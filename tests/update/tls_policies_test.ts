@@ -72,7 +72,7 @@ Deno.test("an answer that takes too long refuses the update; who was told leaves
   const lateAnswer = late.ask("/late");
   const record = await update;
   assertEquals([record.outcome, record.closed], ["refused", 1]);
-  assertMatch(record.reason ?? "", /1 connection of server "web" still owe/);
+  assertMatch(record.reason ?? "", /1 connection of server "web" still owes/);
   assertEquals(await readToEnd(idle), "");
   assertEquals(await lateAnswer, "v1 GET /late ", "who waited at the door is let in");
   await Deno.writeTextFile(service.gate, "");

@@ -102,6 +102,31 @@ Deno.test("who connects and says nothing holds up no update for long", async () 
   assertEquals(await client.ask("/"), "v2 GET / ");
 });
 
+Deno.test("who sends anything but a handshake, in any phase, holds up nothing and harms nobody", async () => {
+  await using service = await startTls();
+  const { app, web, certificate } = service;
+  using held = new DisposableStack();
+  const noise = ["GET / HTTP/1.1\r\nhost: x\r\n\r\n", "\x16\x03\x01\x02", "\x00".repeat(100_000)];
+  const rude = async (): Promise<void> => {
+    for (const text of noise) {
+      const connection = held.use(await rawConnection(web));
+      // The server may end it before all is said.
+      connection.write(new TextEncoder().encode(text)).catch(() => {});
+    }
+  };
+  using client = new HttpsClient(web, certificate);
+  await client.ask("/");
+  await rude();
+  const update = service.commits({ label: "v2" });
+  await untilQuiescing(app);
+  await rude();
+  await update;
+  await rude();
+  assertEquals(await client.ask("/"), "v2 GET / ");
+  await service.commits({ label: "v3" });
+  assertEquals(await client.ask("/"), "v3 GET / ");
+});
+
 Deno.test("a server of node:tls is carried: what was written goes out, then the end", async () => {
   await using service = await startTls();
   const { line, certificate } = service;

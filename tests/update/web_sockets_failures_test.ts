@@ -103,6 +103,31 @@ Deno.test("a peer that vanishes during an update, and one that sends garbage", a
   assertEquals(JSON.parse(await other.message()).size, 2);
 });
 
+Deno.test("a peer that floods while nobody reads is answered in full; one that only finishes is gone", async () => {
+  await using all = builds();
+  const entry = await all.write("app", webSocketsApp());
+  const port = freePort();
+  await using app = await startApp({ entry, args: [String(port)] });
+  using floods = await RawWebSocket.open(port, "/ws?floods");
+  using before = await RawWebSocket.open(port, "/ws?before");
+  using during = await RawWebSocket.open(port, "/ws?during");
+  // Of pings `ws` takes 60 at once, and no more: messages are what it takes any number of.
+  const numbers = Array.from({ length: 2000 }, (_, index) => index);
+  const flood = joined(...numbers.map((number) => clientFrame(text, `message ${number}`)));
+  await before.finish();
+  await untilSaid(app, "before closed 1006 ");
+  const update = app.upgrade();
+  await untilQuiescing(app);
+  await floods.send(flood);
+  await during.finish();
+  assertEquals((await update).outcome, "committed");
+  for (const number of numbers) assertEquals(await floods.message(), `v1 message ${number}`);
+  await untilSaid(app, "during closed 1006 ");
+  for (const peer of [before, during]) while (await peer.next() !== null);
+  await floods.send(clientFrame(text, "who"));
+  assertEquals(JSON.parse(await floods.message()).size, 1);
+});
+
 Deno.test("a build that fails leaves the old one with its peers as they are", async (t) => {
   await using all = builds();
   const first = await all.write("first", webSocketsApp());
