@@ -163,7 +163,7 @@ export class Terminal implements LiveTerminal {
       read: () => this.#read(),
       drop: () => {
         parts.drop();
-        program?.drop();
+        program?.giveUp();
       },
     }, () => this.#open());
   }
@@ -208,7 +208,6 @@ export class Terminal implements LiveTerminal {
 
   async close(): Promise<void> {
     await this.source?.close();
-    this.#parts.program?.reap();
   }
 
   /** Answers whether there is something to read for. */
@@ -226,7 +225,7 @@ export class Terminal implements LiveTerminal {
   }
 
   #read(): [unknown] | null {
-    const { options: { data, exit }, program } = this.#parts;
+    const { data, exit } = this.#parts.options;
     try {
       const count = read(this.fd, this.#buffer);
       if (count > 0) return [data?.(this.#buffer.slice(0, count), this)];
@@ -237,7 +236,6 @@ export class Terminal implements LiveTerminal {
     }
     this.#isOver = true;
     (this.source as TerminalSource).end();
-    program?.reap();
     return [exit?.(this)];
   }
 }

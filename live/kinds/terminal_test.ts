@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 
 import { assertLuoError } from "../../luo/helpers_test.ts";
 import { childPids, closeFd, isOpenFd, openFile, SysError, write } from "../../sys/mod.ts";
@@ -7,7 +7,6 @@ import { coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
 import type { Carrier } from "../port.ts";
 import { openTerminal } from "./open_terminal.ts";
 import { type LiveTerminal, Terminal, type TerminalOptions } from "./terminal.ts";
-import { findProgram } from "./terminal_program.ts";
 
 const PATIENCE = { timeoutMs: 30_000, intervalMs: 2 };
 
@@ -135,17 +134,56 @@ Deno.test("live.terminal is taken back with the program, its size and what nobod
   await untilReaped(pid);
 });
 
+Deno.test("live.terminal reaps its program when that ends, although something else holds the terminal open", async () => {
+  const image = new Image();
+  const shell = await image.terminal("shell", { command: ["sh", "-c", "read line"] });
+  image.open();
+  const { pid, path } = shell;
+  {
+    using _guest = openFile(path, { read: true, write: true });
+    shell.write("go\r");
+    await untilReaped(pid);
+    assertEquals([names(image), image.ends, image.ports.size], [["shell terminal"], 0, 1]);
+  }
+  await shell.close();
+});
+
+Deno.test("live.terminal gives a program up that goes on after the hang-up, and it is reaped when it ends", async () => {
+  const image = new Image();
+  const shell = await image.terminal("shell", {
+    command: ["sh", "-c", "trap '' HUP; echo deaf; while :; do sleep 0.01; done"],
+  });
+  image.open();
+  await image.says("deaf");
+  const { pid } = shell;
+  await shell.close();
+  assert(pid !== null && childPids().includes(pid));
+  assertMatch(names(image).join(), /^@child#\d+ part$/);
+  // Its name is free, also for another program.
+  const again = await image.terminal("shell", { command: ["sleep", "1000"] });
+  assertEquals(names(image).slice(1), ["shell terminal", "shell#program part"]);
+  Deno.kill(pid, "SIGKILL");
+  await untilReaped(pid);
+  assertEquals(names(image), ["shell terminal", "shell#program part"]);
+  const { pid: second } = again;
+  for (const port of image.ports) port.open();
+  await again.close();
+  await untilReaped(second);
+  assertEquals([names(image), image.ports.size], [[], 0]);
+});
+
 Deno.test("live.terminal refuses what is wrong, and leaves nothing behind", async () => {
   const image = new Image();
   const before = childPids();
   await using _held = { [Symbol.asyncDispose]: async () => await held.close() };
   const held = await image.terminal("held");
   const wrong: [TerminalOptions, string, new (...args: never[]) => Error, string][] = [
-    [{ command: ["no-such-program"] }, "a", SysError, 'Cannot start "no-such-program": ENOENT'],
-    [{ command: ["/etc/passwd"] }, "a", SysError, "ENOENT"],
-    [{ command: ["sh"], cwd: "/no/such" }, "a", SysError, "ENOENT"],
-    [{ command: ["sh", "\0"] }, "a", TypeError, "NUL"],
-    [{ command: [] }, "a", TypeError, "no name"],
+    [{ command: ["no-such-program"] }, "a", SysError, 'Cannot execve "no-such-program": ENOENT'],
+    [{ command: ["/etc/passwd"] }, "a", SysError, 'Cannot execve "/etc/passwd": EACCES'],
+    [{ command: ["sh"], cwd: "/no/such" }, "a", SysError, 'Cannot chdir "/no/such": ENOENT'],
+    [{ command: ["sh", "\0"] }, "a", TypeError, '"\\u0000" is no argument'],
+    [{ command: ["sh"], env: { "A=B": "" } }, "a", TypeError, '"A=B" cannot be set'],
+    [{ command: [] }, "a", TypeError, "there is no command"],
     [{ columns: 0 }, "a", RangeError, "0 columns"],
     [{ rows: 65536 }, "a", RangeError, "65536 rows"],
   ];
@@ -177,17 +215,4 @@ Deno.test("Terminal in a check can be used, and does nothing", async () => {
   ]);
   terminal.resize(5, 6);
   await terminal.close();
-});
-
-Deno.test("findProgram() searches PATH as a shell does, from the directory that the program will have", async () => {
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/bin`);
-  await Deno.writeTextFile(`${folder}/bin/tool`, "#!/bin/sh\n", { mode: 0o755 });
-  await Deno.writeTextFile(`${folder}/bin/text`, "", { mode: 0o644 });
-  assertEquals(findProgram(["tool"], `/nowhere:${folder}/bin`), `${folder}/bin/tool`);
-  assertEquals(findProgram(["bin/tool"], "", folder), "bin/tool");
-  assertEquals(findProgram(["tool"], "bin", folder), "bin/tool");
-  assertThrows(() => findProgram(["text"], `${folder}/bin`), SysError, "ENOENT");
-  assertThrows(() => findProgram(["bin"], folder), SysError, "ENOENT");
-  await Deno.remove(folder, { recursive: true });
 });

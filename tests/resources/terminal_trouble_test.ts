@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 
-import { children, freePort, startApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
+import { children, descriptors, freePort, startApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
 import {
   appText,
   type Builds,
@@ -99,6 +99,11 @@ function programs({ app }: Stage): string[] {
   );
 }
 
+/** How many descriptors of processes the service has. */
+function pidfdsOf({ app }: Stage): number {
+  return descriptors(app.pid).filter(({ description }) => description.includes("pidfd")).length;
+}
+
 Deno.test("a shell that ends during the pause: its last words are read, its end is told, and it is reaped", async () => {
   await using it = await scene();
   const { pid, path } = await shellOf(it);
@@ -145,9 +150,9 @@ Deno.test("a terminal that is asked for in the wrong way is refused by name, and
   const before = programs(it);
   assertMatch(await it.ask("/twice"), /^EEXIST: Cannot take "shell" as a terminal: it is in use$/);
   assertMatch(await it.ask("/other"), /^EEXIST: .*"memory"/);
-  assertMatch(await it.ask("/missing"), /^ENOENT: Cannot start "no-such-program": ENOENT/);
-  assertMatch(await it.ask("/relative"), /^ENOENT: Cannot posix_spawn /);
-  assertMatch(await it.ask("/empty"), /^TypeError: .*no name/);
+  assertMatch(await it.ask("/missing"), /^ENOENT: Cannot execve "no-such-program": ENOENT/);
+  assertMatch(await it.ask("/relative"), /^ENOENT: Cannot chdir "\/no\/such\/folder": ENOENT/);
+  assertMatch(await it.ask("/empty"), /^TypeError: Cannot start "x": there is no command/);
   assertMatch(await it.ask("/size"), /^RangeError: Cannot use 0 columns/);
   assertEquals(programs(it), before);
   const { fd } = await shellOf(it);
@@ -203,9 +208,37 @@ Deno.test("a build that fails leaves no program behind, and one that commits sta
   await waitFor(() => programs(it).length === 2, { what: "the second program", timeoutMs: PATIENCE_MS });
   assertEquals(programs(it).sort(), ["sh S", "sleep S"]);
   await answers(it, "both");
-  // The next build does not claim the second one: it is hung up.
+  // The next build does not claim the second one: it is hung up, and leaves no zombie.
   await it.commits("v4");
-  await waitFor(() => !programs(it).includes("sleep S"), { what: "the hang-up", timeoutMs: PATIENCE_MS });
+  await waitFor(() => programs(it).join() === "sh S", { what: "the hang-up", timeoutMs: PATIENCE_MS });
+  assertEquals(pidfdsOf(it), 2);
+  await answers(it, "one");
+});
+
+Deno.test("a program that goes on without its terminal is reaped when it ends, updates later", async () => {
+  await using it = await scene();
+  const use = `${USE}
+const tapeOfDeaf = await live.file("deaf-tape", "deaf.log", { append: true, create: true });
+const deaf = await live.terminal("deaf", {
+  command: ["sh", "-c", "trap '' HUP; echo $$; exec sleep 1000"],
+  data: (bytes) => tapeOfDeaf.write(bytes),
+});`;
+  assertEquals(await it.update({ label: "v2", use }), ["committed", null]);
+  const said = (): string => Deno.readTextFileSync(`${it.app.dir}/deaf.log`);
+  await waitFor(() => said().endsWith("\n"), { what: "its PID", timeoutMs: PATIENCE_MS });
+  const pid = Number(said());
+  await it.commits("v3");
+  const failing = `${READY_IN_CHECK}throw new Error("no luck");`;
+  assertEquals((await it.update({ label: "v4", ready: failing }))[0], "rolled-back");
+  await it.commits("v5");
+  assertEquals(programs(it).sort(), ["sh S", "sleep S"]);
+  // Both programs, and the duplicates that are held for the next update.
+  await waitFor(() => pidfdsOf(it) === 4, { what: "both to be held", timeoutMs: PATIENCE_MS });
+  Deno.kill(pid, "SIGKILL");
+  await untilGone(pid);
+  await waitFor(() => pidfdsOf(it) === 2, { what: "one to be held", timeoutMs: PATIENCE_MS });
+  assertEquals(programs(it), ["sh S"]);
+  await it.commits("v6");
   await answers(it, "one");
 });
 
