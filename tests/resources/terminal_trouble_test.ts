@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 
-import { children, descriptors, freePort, startApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
+import { children, freePort, startApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
 import {
   appText,
   type Builds,
@@ -12,6 +12,7 @@ import {
   runCommand,
   startHeld,
 } from "../update/_fixtures.ts";
+import { holdings } from "./_child_app.ts";
 import type { Stage } from "./_kit.ts";
 import {
   PATIENCE_MS,
@@ -99,11 +100,6 @@ function programs({ app }: Stage): string[] {
   );
 }
 
-/** How many descriptors of processes the service has. */
-function pidfdsOf({ app }: Stage): number {
-  return descriptors(app.pid).filter(({ description }) => description.includes("pidfd")).length;
-}
-
 Deno.test("a shell that ends during the pause: its last words are read, its end is told, and it is reaped", async () => {
   await using it = await scene();
   const { pid, path } = await shellOf(it);
@@ -185,7 +181,7 @@ Deno.test("a build that takes a terminal for something else, or something else f
     label: "missing",
     use: `${USE}\nawait live.terminal("second", { command: ["no-such-program"] });`,
   });
-  assertEquals([outcome, /Cannot start "no-such-program"/.test(why ?? "")], ["refused", true], why ?? "");
+  assertEquals([outcome, /Cannot execve "no-such-program"/.test(why ?? "")], ["refused", true], why ?? "");
   await it.commits("v2");
   await answers(it, "still");
 });
@@ -211,7 +207,7 @@ Deno.test("a build that fails leaves no program behind, and one that commits sta
   // The next build does not claim the second one: it is hung up, and leaves no zombie.
   await it.commits("v4");
   await waitFor(() => programs(it).join() === "sh S", { what: "the hang-up", timeoutMs: PATIENCE_MS });
-  assertEquals(pidfdsOf(it), 2);
+  assertEquals(holdings(it.app).pidfds, 2);
   await answers(it, "one");
 });
 
@@ -233,10 +229,10 @@ const deaf = await live.terminal("deaf", {
   await it.commits("v5");
   assertEquals(programs(it).sort(), ["sh S", "sleep S"]);
   // Both programs, and the duplicates that are held for the next update.
-  await waitFor(() => pidfdsOf(it) === 4, { what: "both to be held", timeoutMs: PATIENCE_MS });
+  await waitFor(() => holdings(it.app).pidfds === 4, { what: "both to be held", timeoutMs: PATIENCE_MS });
   Deno.kill(pid, "SIGKILL");
   await untilGone(pid);
-  await waitFor(() => pidfdsOf(it) === 2, { what: "one to be held", timeoutMs: PATIENCE_MS });
+  await waitFor(() => holdings(it.app).pidfds === 2, { what: "one to be held", timeoutMs: PATIENCE_MS });
   assertEquals(programs(it), ["sh S"]);
   await it.commits("v6");
   await answers(it, "one");
