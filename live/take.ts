@@ -5,7 +5,8 @@
  */
 import { getsockname, type OwnedFd } from "../sys/mod.ts";
 import { listenAt, satisfies, type ServerAddress, socketAddressOf } from "./address.ts";
-import type { ResourceKind, Resources } from "./resources.ts";
+import type { ResourceKind } from "./resource_name.ts";
+import type { Resources } from "./resources.ts";
 import { takeover } from "./takeover.ts";
 
 /**

@@ -1,6 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { STATUS } from "../../control/helpers_test.ts";
-import { sampleFd } from "../../control/helpers_test.ts";
+import { sampleFd, STATUS } from "../../control/helpers_test.ts";
 import { assertLevel } from "./helpers_test.ts";
 import { checkLimits, gatherLimits, heldBy, type LimitFacts, neededDescriptors } from "./limits.ts";
 import type { ProcessLimits } from "./proc_text.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { sampleFd } from "../../control/helpers_test.ts";
 import { checkDescriptors } from "./descriptors.ts";
 import { checkExecution, type ExecutionFacts, gatherExecution } from "./execution.ts";
-import { sampleFd } from "../../control/helpers_test.ts";
 import { assertLevel } from "./helpers_test.ts";
 import { checkNamespaces, gatherNamespaces, type NamespaceFacts } from "./namespaces.ts";
 import { checkRuntime, gatherRuntime, type RuntimeFacts } from "./runtime.ts";

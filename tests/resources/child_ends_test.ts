@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { freePort, startApp, waitFor } from "../../testing/mod.ts";
+import { makeFifo } from "../../sys/pipe.ts";
 import { builds, once } from "../update/_fixtures.ts";
 import {
   childApp,
@@ -7,7 +8,6 @@ import {
   childrenOf,
   exists,
   holdings,
-  makeFifo,
   stateOf,
   told,
   toldOf,

@@ -4,7 +4,7 @@ import { getFlags, O_DIRECT, type OwnedFd, read, setFlags, write } from "../../s
 import { bytesWaiting, makeFifo, openFifo, pipeCapacity } from "../../sys/pipe.ts";
 import { freePort, startApp, tempDir, type TestApp, waitFor } from "../../testing/mod.ts";
 import { appText, builds, LIBRARY, once, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { carries, descriptorOf } from "./_kit.ts";
+import { carries, descriptorOf, textOf } from "./_kit.ts";
 
 const PATIENCE = { timeoutMs: 30_000 };
 const encoder = new TextEncoder();
@@ -122,14 +122,6 @@ await live.pipe("in", {
   end: () => out.write("end\\n"),
 });`;
 
-function readIn(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
-}
-
 function countingTo(last: number): string {
   return Array.from({ length: last + 1 }, (_, at) => `${at}\n`).join("");
 }
@@ -146,8 +138,8 @@ Deno.test("who writes into a FIFO all the time loses and repeats nothing", async
   await using writer = started(writing, fifo, stop);
   let lines = 0;
   const goesOn = async (): Promise<void> => {
-    lines = readIn(out).length;
-    await waitFor(() => readIn(out).length > lines + 1000, { what: "more lines", ...PATIENCE });
+    lines = textOf(out).length;
+    await waitFor(() => textOf(out).length > lines + 1000, { what: "more lines", ...PATIENCE });
   };
   await carries(t, {
     use: READS,
@@ -157,7 +149,7 @@ Deno.test("who writes into a FIFO all the time loses and repeats nothing", async
     works: goesOn,
   });
   // The service has been ended by now: what it has not read any more is in nobody's file.
-  const found = readIn(out).replace(/[^\n]*$/, "");
+  const found = textOf(out).replace(/[^\n]*$/, "");
   assert(found === countingTo(found.split("\n").length - 2), "not every line is there once, in order");
   await Deno.writeTextFile(stop, "");
   await writer.status;
@@ -172,7 +164,7 @@ Deno.test("writers of a FIFO come and go across updates, and are heard to the en
     await using visitor = started('echo "$2" >"$1"', fifo, words);
     assertEquals((await visitor.status).code, 0);
     expected += `${words}\nend\n`;
-    await waitFor(() => readIn(out) === expected, { what: `"${words}" and the end`, ...PATIENCE });
+    await waitFor(() => textOf(out) === expected, { what: `"${words}" and the end`, ...PATIENCE });
   };
   await carries(t, {
     use: READS,
@@ -181,7 +173,7 @@ Deno.test("writers of a FIFO come and go across updates, and are heard to the en
     look: async ({ app }) => (await descriptorOf(app, "in")).link,
     works: (_, outcome) => visit(`${outcome}`),
   });
-  assertEquals(readIn(out), expected);
+  assertEquals(textOf(out), expected);
 });
 
 /** Writes a number as often as there is room, and goes on with the next. */
@@ -202,8 +194,8 @@ Deno.test("who reads what the service writes all the time misses nothing", async
   await using _reader = started('exec cat "$1" >"$2"', fifo, out);
   let length = 0;
   const goesOn = async (): Promise<void> => {
-    length = readIn(out).length;
-    await waitFor(() => readIn(out).length > length + 1000, { what: "more numbers", ...PATIENCE });
+    length = textOf(out).length;
+    await waitFor(() => textOf(out).length > length + 1000, { what: "more numbers", ...PATIENCE });
   };
   await carries(t, {
     use: WRITES,
@@ -212,7 +204,7 @@ Deno.test("who reads what the service writes all the time misses nothing", async
     look: async ({ app }) => (await descriptorOf(app, "numbers")).link,
     works: goesOn,
   });
-  const found = readIn(out).replace(/[^\n]*$/, "");
+  const found = textOf(out).replace(/[^\n]*$/, "");
   assert(found === countingTo(found.split("\n").length - 2), "not every number is there once, in order");
 });
 

@@ -1,37 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 
-import { children, freePort, startApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
-import {
-  appText,
-  type Builds,
-  builds,
-  Client,
-  LIBRARY,
-  onlyForReal,
-  READY_IN_CHECK,
-  runCommand,
-  startHeld,
-} from "../update/_fixtures.ts";
-import { holdings } from "./_child_app.ts";
-import type { Stage } from "./_kit.ts";
-import {
-  PATIENCE_MS,
-  shellOf,
-  TERMINAL_ROUTES,
-  terminalCode,
-  type,
-  untilGone,
-  untilSaid,
-} from "./_terminal_app.ts";
+import { children, freePort, type UpdateRecord, waitFor } from "../../testing/mod.ts";
+import { builds, LIBRARY, onlyForReal, READY_IN_CHECK, runCommand, startHeld } from "../update/_fixtures.ts";
+import { holdings, untilGone } from "./_child_app.ts";
+import { CATCHES, running, type Stage } from "./_kit.ts";
+import { PATIENCE_MS, shellOf, TERMINAL_ROUTES, terminalCode, type, untilSaid } from "./_terminal_app.ts";
 
 const USE = terminalCode(["sh", "-i"]);
-
-/** Runs a module's code and gives what it throws as text. */
-const CATCHES = `const caught = async (make: () => Promise<unknown>): Promise<Response> => {
-  try { await make(); return new Response("nothing"); } catch (error) {
-    return new Response(\`\${(error as { code?: string }).code ?? (error as Error).name}: \${(error as Error).message}\`);
-  }
-};`;
 
 const ROUTES = `${TERMINAL_ROUTES}
   if (path === "/twice") return await caught(() => live.terminal("shell"));
@@ -49,7 +24,6 @@ const ROUTES = `${TERMINAL_ROUTES}
   }`;
 
 interface Scene extends Stage, AsyncDisposable {
-  all: Builds;
   /** Updates to a build and gives outcome and reason. */
   update(
     parts: { use?: string; routes?: string; ready?: string; label: string },
@@ -59,30 +33,22 @@ interface Scene extends Stage, AsyncDisposable {
 }
 
 async function scene(): Promise<Scene> {
-  await using undo = new AsyncDisposableStack();
-  const all = undo.use(builds());
   const parts = { before: CATCHES, use: USE, routes: ROUTES };
-  const port = freePort();
-  const app = undo.use(await startApp({ entry: await all.write("v1", parts), args: [String(port)] }));
-  const kept = undo.move();
+  const service = await running(parts);
+  const { app, port, ask } = service;
   const it: Scene = {
-    all,
     app,
     port,
-    async ask(path) {
-      using client = await Client.open(port);
-      return await client.text(path);
-    },
+    ask,
     async update(changed) {
-      const build = await all.write(changed.label, appText({ ...parts, ...changed }));
-      const { outcome, reason } = await app.upgrade({ build });
+      const { outcome, reason } = await service.upgrade({ ...parts, ...changed });
       return [outcome, reason];
     },
     async commits(label) {
       assertEquals(await it.update({ label }), ["committed", null], app.output().stderr);
-      assertEquals(await it.ask("/"), label);
+      assertEquals(await ask("/"), label);
     },
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
   };
   return it;
 }
