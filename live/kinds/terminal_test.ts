@@ -3,8 +3,8 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { assertLuoError } from "../../luo/helpers_test.ts";
 import { childPids, closeFd, isOpenFd, openFile, SysError, write } from "../../sys/mod.ts";
 import { waitFor } from "../../testing/wait.ts";
-import { coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
-import type { Carrier } from "../port.ts";
+import { commit, nextSide } from "../helpers_test.ts";
+import { FakeLife } from "./helpers_test.ts";
 import { openTerminal } from "./open_terminal.ts";
 import { type LiveTerminal, Terminal, type TerminalOptions } from "./terminal.ts";
 
@@ -15,37 +15,18 @@ async function untilReaped(pid: number | null): Promise<void> {
   await waitFor(() => pid !== null && !childPids().includes(pid), { what: "the reaping", ...PATIENCE });
 }
 
-/** One image with its taps. */
-class Image {
-  readonly side: Side;
-  readonly ports = new Set<Carrier>();
+/** One image with what came out of its terminals. */
+class Image extends FakeLife {
   said = "";
   ends = 0;
 
-  constructor(side: Side = coldSide()) {
-    this.side = side;
-  }
-
   async terminal(name: string, options: TerminalOptions = {}): Promise<LiveTerminal> {
     const decoder = new TextDecoder();
-    return await openTerminal(
-      {
-        resources: this.side.resources,
-        isReady: false,
-        addPort: (port) => void this.ports.add(port),
-        removePort: (port) => void this.ports.delete(port),
-      },
-      name,
-      {
-        data: (bytes) => void (this.said += decoder.decode(bytes)),
-        exit: () => void this.ends++,
-        ...options,
-      },
-    );
-  }
-
-  open(): void {
-    for (const port of this.ports) port.open();
+    return await openTerminal(this, name, {
+      data: (bytes) => void (this.said += decoder.decode(bytes)),
+      exit: () => void this.ends++,
+      ...options,
+    });
   }
 
   async says(text: string): Promise<void> {
@@ -53,16 +34,12 @@ class Image {
   }
 }
 
-function names(image: Image): string[] {
-  return image.side.resources.names().map(({ name, kind }) => `${name} ${kind}`);
-}
-
 Deno.test("live.terminal reads nothing before its tap is open, and what the program has written then", async () => {
   const image = new Image();
   const shell = await image.terminal("shell", {
     command: ["sh", "-c", "echo begun; read line; echo got $line"],
   });
-  assertEquals(names(image), ["shell terminal", "shell#program part"]);
+  assertEquals(image.names, ["shell terminal", "shell#program part"]);
   const { pid } = shell;
   assert(pid !== null && childPids().includes(pid));
   assertEquals(shell.size, { columns: 80, rows: 24 });
@@ -76,7 +53,7 @@ Deno.test("live.terminal reads nothing before its tap is open, and what the prog
   assertEquals([shell.pid, image.ends], [null, 1]);
   assertEquals(shell.write("nobody"), 0);
   await shell.close();
-  assertEquals([names(image), image.ports.size, shell.fd, shell.path], [[], 0, -1, "/dev/null"]);
+  assertEquals([image.names, image.ports.length, shell.fd, shell.path], [[], 0, -1, "/dev/null"]);
 });
 
 Deno.test("live.terminal hangs its program up when it is closed, and reaps it", async () => {
@@ -90,7 +67,7 @@ Deno.test("live.terminal hangs its program up when it is closed, and reaps it", 
   await untilReaped(pid);
   // The name is free again.
   const again = await image.terminal("shell");
-  assertEquals(names(image), ["shell terminal"]);
+  assertEquals(image.names, ["shell terminal"]);
   await again.close();
 });
 
@@ -125,7 +102,7 @@ Deno.test("live.terminal is taken back with the program, its size and what nobod
   const taken = await second.terminal("shell", { command: ["no-such-program"], columns: 1, rows: 1 });
   assertEquals([taken.pid, taken.path, taken.size], [pid, path, { columns: 33, rows: 44 }]);
   commit(second.side);
-  assertEquals(names(second), ["shell terminal", "shell#program part"]);
+  assertEquals(second.names, ["shell terminal", "shell#program part"]);
   second.open();
   await second.says("got one\r\n");
   taken.write("two\r");
@@ -143,7 +120,7 @@ Deno.test("live.terminal reaps its program when that ends, although something el
     using _guest = openFile(path, { read: true, write: true });
     shell.write("go\r");
     await untilReaped(pid);
-    assertEquals([names(image), image.ends, image.ports.size], [["shell terminal"], 0, 1]);
+    assertEquals([image.names, image.ends, image.ports.length], [["shell terminal"], 0, 1]);
   }
   await shell.close();
 });
@@ -158,18 +135,17 @@ Deno.test("live.terminal gives a program up that goes on after the hang-up, and 
   const pid = shell.pid ?? 0;
   await shell.close();
   assert(childPids().includes(pid));
-  assertMatch(names(image).join(), /^@child#\d+ part$/);
+  assertMatch(image.names.join(), /^@child#\d+ part$/);
   // Its name is free, also for another program.
   const again = await image.terminal("shell", { command: ["sleep", "1000"] });
-  assertEquals(names(image).slice(1), ["shell terminal", "shell#program part"]);
+  assertEquals(image.names.slice(1), ["shell terminal", "shell#program part"]);
   Deno.kill(pid, "SIGKILL");
   await untilReaped(pid);
-  assertEquals(names(image), ["shell terminal", "shell#program part"]);
+  assertEquals(image.names, ["shell terminal", "shell#program part"]);
   const { pid: second } = again;
-  for (const port of image.ports) port.open();
   await again.close();
   await untilReaped(second);
-  assertEquals([names(image), image.ports.size], [[], 0]);
+  assertEquals([image.names, image.ports.length], [[], 0]);
 });
 
 Deno.test("live.terminal refuses what is wrong, and leaves nothing behind", async () => {
@@ -189,7 +165,7 @@ Deno.test("live.terminal refuses what is wrong, and leaves nothing behind", asyn
   ];
   for (const [options, name, kind, message] of wrong) {
     await assertRejects(() => image.terminal(name, options), kind, message);
-    assertEquals(names(image), ["held terminal"]);
+    assertEquals(image.names, ["held terminal"]);
   }
   const error = await image.terminal("held").catch((error) => error);
   assertLuoError(
@@ -200,7 +176,7 @@ Deno.test("live.terminal refuses what is wrong, and leaves nothing behind", asyn
     '"held" as a terminal: it is in use',
   );
   assertThrows(() => held.resize(0, 1), RangeError);
-  assertEquals([childPids(), image.ports.size], [before, 1]);
+  assertEquals([childPids(), image.ports.length], [before, 1]);
 });
 
 Deno.test("Terminal in a check can be used, and does nothing", async () => {

@@ -95,31 +95,21 @@ async function play(ready: string, check: (dir: string, outcome: string | null) 
   await Deno.remove(dir, { recursive: true });
 }
 
-Deno.test("ends before, in and after the pause are told by the new build, once, and reaped", async () => {
-  await play("await live.ready();", (dir, outcome) => {
-    assertEquals(outcome, "committed");
-    const seven = [["v2", false, 7, null]];
-    assertEquals(NAMES.map((name) => toldOf(dir, name).ends), [
-      seven,
-      seven,
-      [["v2", false, 137, "SIGKILL"]],
-      seven,
-    ]);
+for (
+  const [who, wanted, label, ready] of [
+    ["the new build", "committed", "v2", "await live.ready();"],
+    ["the build that came back", "rolled-back", "v1", 'throw new Error("no luck");'],
+  ] as const
+) {
+  Deno.test(`ends before, in and after the pause are told by ${who}, once, and reaped`, async () => {
+    await play(ready, (dir, outcome) => {
+      assertEquals(outcome, wanted);
+      const seven = [[label, false, 7, null]];
+      const killed = [[label, false, 137, "SIGKILL"]];
+      assertEquals(NAMES.map((name) => toldOf(dir, name).ends), [seven, seven, killed, seven]);
+    });
   });
-});
-
-Deno.test("ends before, in and after the pause are told by the build that came back, once, and reaped", async () => {
-  await play('throw new Error("no luck");', (dir, outcome) => {
-    assertEquals(outcome, "rolled-back");
-    const seven = [["v1", false, 7, null]];
-    assertEquals(NAMES.map((name) => toldOf(dir, name).ends), [
-      seven,
-      seven,
-      [["v1", false, 137, "SIGKILL"]],
-      seven,
-    ]);
-  });
-});
+}
 
 Deno.test("ends around a recovery are told as far as the kernel knows them", async () => {
   const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
