@@ -9,10 +9,10 @@ import { openEpoll } from "./epoll.ts";
 import type { EpollPort, EpollReady } from "./epoll.ts";
 
 /** Two sockets of which the first is a resource, taken by name where it was handed over. */
-function pair(side: Side, name: string): [OwnedFd, OwnedFd] {
+function pair(stack: DisposableStack, side: Side, name: string): [OwnedFd, OwnedFd] {
   const [one, two] = makeSocketPair(1);
   side.resources.add(name, "descriptor", one.fd);
-  return [one, two];
+  return [stack.use(one), stack.use(two)];
 }
 
 type Pair = [OwnedFd, OwnedFd];
@@ -32,10 +32,8 @@ function numbers(epoll: { entries(): { fd: number }[] }): number[] {
 Deno.test("live.epoll reports what is ready, and its entries can be changed", async () => {
   const side = coldSide();
   const life = new FakeLife(side);
-  const [one, two] = pair(side, "one");
   using stack = new DisposableStack();
-  stack.use(one);
-  stack.use(two);
+  const [one, two] = pair(stack, side, "one");
   const epoll = await openEpoll(life, "loop", {});
   epoll.add(one, ["in", "et"], 2n ** 64n - 1n);
   assertEquals(epoll.entries(), [{ fd: one.fd, events: ["in", "err", "hup", "et"], data: 2n ** 64n - 1n }]);
@@ -57,7 +55,7 @@ for (const order of ["before", "behind", "after ready"] as const) {
     const old = coldSide();
     using stack = new DisposableStack();
     const before = await openEpoll(new FakeLife(old), "loop", {});
-    const pairs = ["level", "edge", "left"].map((name) => pair(old, name).map((fd) => stack.use(fd)));
+    const pairs = ["level", "edge", "left"].map((name) => pair(stack, old, name));
     const [[level, toLevel], [edge, toEdge], [left]] = pairs as [Pair, Pair, Pair];
     before.add(level, ["in"], 1n);
     before.add(edge, ["in", "et"], 2n);
@@ -103,10 +101,8 @@ for (const order of ["before", "behind", "after ready"] as const) {
 Deno.test("live.epoll calls back while something is ready, and not while an update stands still", async () => {
   const side = coldSide();
   const life = new FakeLife(side);
-  const [one, two] = pair(side, "one");
   using stack = new DisposableStack();
-  stack.use(one);
-  stack.use(two);
+  const [one, two] = pair(stack, side, "one");
   const told: EpollReady[][] = [];
   const epoll = await openEpoll(life, "loop", {
     ready(ready) {
@@ -133,8 +129,8 @@ Deno.test("live.epoll goes on when a descriptor was closed behind its back", asy
   const old = coldSide();
   using stack = new DisposableStack();
   const before = await openEpoll(new FakeLife(old), "loop", {});
-  const [one, two] = pair(old, "one").map((fd) => stack.use(fd)) as [OwnedFd, OwnedFd];
-  const [other] = pair(old, "other").map((fd) => stack.use(fd)) as [OwnedFd, OwnedFd];
+  const [one, two] = pair(stack, old, "one");
+  const [other] = pair(stack, old, "other");
   before.add(one, ["out"], 1n);
   before.add(other, ["out"], 2n);
   const side = nextSide(old);
@@ -153,10 +149,8 @@ Deno.test("live.epoll goes on when a descriptor was closed behind its back", asy
 Deno.test("live.epoll refuses bad input and goes on", async () => {
   const side = coldSide();
   const life = new FakeLife(side);
-  const [one, two] = pair(side, "one");
   using stack = new DisposableStack();
-  stack.use(one);
-  stack.use(two);
+  const [one, two] = pair(stack, side, "one");
   const epoll = await openEpoll(life, "loop", {});
   assertThrows(() => epoll.add(one, ["input" as "in"], 1n), RangeError, 'there is no "input"');
   for (const data of [-1n, 2n ** 64n]) {
