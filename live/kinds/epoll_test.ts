@@ -150,7 +150,7 @@ Deno.test("live.epoll refuses bad input and goes on", async () => {
   const side = coldSide();
   const life = new FakeLife(side);
   using stack = new DisposableStack();
-  const [one, two] = pair(stack, side, "one");
+  const [one] = pair(stack, side, "one");
   const epoll = await openEpoll(life, "loop", {});
   assertThrows(() => epoll.add(one, ["input" as "in"], 1n), RangeError, 'there is no "input"');
   for (const data of [-1n, 2n ** 64n]) {

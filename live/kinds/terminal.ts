@@ -10,7 +10,8 @@
  *    keeps its name until it is closed.
  * 2. A build that has not committed yet asks for a new terminal: the program is started at the commit, so that a build which
  *    fails leaves none behind.
- * 3. The program ignores the hang-up of {@linkcode LiveTerminal.close}: it goes on without a terminal.
+ * 3. The program ignores the hang-up of {@linkcode LiveTerminal.close}: it goes on without a terminal, and is reaped when it
+ *    ends.
  *
  * @module
  */
