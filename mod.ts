@@ -109,7 +109,7 @@ export type { DatagramHandlers, DatagramSocket } from "./live/streams/datagram_s
 export type { ConnectionPolicy, PolicyChoice } from "./live/http/policy.ts";
 export type { MemberStateOptions } from "./live/streams/member_states.ts";
 export type { Direction, Session, SessionState } from "./luo/session.ts";
-export type { FileInfo, FileState } from "./luo/file_set.ts";
+export type { FileInfo, FileState } from "./luo/file_info.ts";
 export type { FailurePlace, LuoErrorCode } from "./luo/errors.ts";
 export type { Flb, FlbAccess, FlbIncomingArgs, FlbOutgoingArgs } from "./luo/flb.ts";
 export type { PreviousImage } from "./luo/orchestrator.ts";

@@ -73,19 +73,25 @@ export const STATUS: StatusReport = {
   last_update: null,
 };
 
+/** The report of a descriptor of nobody. */
+export function sampleFd(changes: Partial<FdReport> = {}): FdReport {
+  return {
+    fd: 7,
+    class: "unknown",
+    what: "a pipe",
+    note: null,
+    session: null,
+    token: null,
+    name: null,
+    compatible: null,
+    hint: "no handler: closed at the next update",
+    backlog: null,
+    ...changes,
+  };
+}
+
 /** Descriptors of that service. */
-export const FDS: FdReport[] = [{
-  fd: 7,
-  class: "unknown",
-  what: "a pipe",
-  note: null,
-  session: null,
-  token: null,
-  name: null,
-  compatible: null,
-  hint: "no handler: closed at the next update",
-  backlog: null,
-}];
+export const FDS: FdReport[] = [sampleFd()];
 
 /** Bytes that are no text. */
 export const SEGMENT = new Uint8Array([0x83, 0xff, 0x00, 0x80]);

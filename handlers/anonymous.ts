@@ -6,7 +6,7 @@
  */
 import { fdInfo, fdLink, fstat } from "../sys/mod.ts";
 import type { Fields } from "../kho/abi/fields.ts";
-import { HandoverError } from "../kho/errors.ts";
+import { anotherOne, wrongKind } from "./descriptor.ts";
 
 /**
  * The kernel's name for an anonymous inode.
@@ -32,7 +32,7 @@ export function anonymousKind(fd: number): string | null {
 export function infoOf(fd: number, key: string, what: string): Map<string, string> {
   const info = fdInfo(fd);
   if (info.has(key)) return info;
-  throw new HandoverError("WRONG_DESCRIPTOR", `Cannot use fd ${fd} as ${what}: it is ${fdLink(fd)}`);
+  throw wrongKind(fd, what);
 }
 
 /**
@@ -53,9 +53,6 @@ export function mustEqual(
   for (const [key, value] of Object.entries(found)) {
     const before = record.int(key);
     if (before === value) continue;
-    throw new HandoverError(
-      "WRONG_DESCRIPTOR",
-      `Cannot retrieve fd ${fd}: it is not the ${what} it was (${key} is ${value} instead of ${before})`,
-    );
+    throw anotherOne(fd, what, `${key} is ${value} instead of ${before}`);
   }
 }

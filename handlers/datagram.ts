@@ -25,9 +25,8 @@ import {
   SOCKET_OPTIONS,
   socketCookie,
 } from "../sys/mod.ts";
-import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { anotherOne, descriptorHandler } from "./descriptor.ts";
 
 /** `SOCK_DGRAM`. */
 const DATAGRAM = 2;
@@ -57,10 +56,7 @@ export const datagramHandler: FileHandler = descriptorHandler({
   },
   verify(fd, record) {
     if (!isDatagram(fd) || socketCookie(fd) !== record.u64("cookie")) {
-      throw new HandoverError(
-        "WRONG_DESCRIPTOR",
-        `Cannot retrieve fd ${fd}: it is not the datagram socket it was`,
-      );
+      throw anotherOne(fd, "datagram socket");
     }
   },
 });

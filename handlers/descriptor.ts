@@ -10,7 +10,7 @@ import type { CborValue } from "../kho/codec.ts";
 import type { Fields } from "../kho/abi/fields.ts";
 import { HandoverError } from "../kho/errors.ts";
 import type { CheckArgs, FileHandler, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
-import type { OwnedFd } from "../sys/mod.ts";
+import { fdLink, getFlags, type OwnedFd } from "../sys/mod.ts";
 import { decodeRecord, encodeRecord, recordVersion } from "./record.ts";
 
 /** What distinguishes one kind of descriptor from another. */
@@ -29,6 +29,55 @@ export interface DescriptorKind {
   standIn?(record: Fields): OwnedFd;
   /** What makes two descriptors the same resource, if not the open file description. */
   getId?(fd: number): string;
+}
+
+/** `O_ACCMODE`: how a file was opened never changes. */
+const ACCESS_MODE = 3;
+
+/**
+ * Compares how a descriptor is open with its record.
+ *
+ * @param fd the descriptor, borrowed
+ * @param record its record, with `flags`
+ * @returns whether it is open for reading, writing or both as it was
+ */
+export function hasSameAccess(fd: number, record: Fields): boolean {
+  return (getFlags(fd) & ACCESS_MODE) === (record.int("flags") & ACCESS_MODE);
+}
+
+/**
+ * Checks that a descriptor is open for what it was open for.
+ *
+ * @throws {HandoverError} `WRONG_DESCRIPTOR`
+ */
+export function mustHaveSameAccess(fd: number, record: Fields): void {
+  if (hasSameAccess(fd, record)) return;
+  throw new HandoverError("WRONG_DESCRIPTOR", `Cannot retrieve fd ${fd}: its access mode is another one`);
+}
+
+/**
+ * The error for a descriptor that has become something else behind our back.
+ *
+ * @param fd the descriptor, borrowed
+ * @param what what it should be, with its article
+ */
+export function wrongKind(fd: number, what: string): HandoverError {
+  return new HandoverError("WRONG_DESCRIPTOR", `Cannot use fd ${fd} as ${what}: it is ${fdLink(fd)}`);
+}
+
+/**
+ * The error for a descriptor that was handed over as another one.
+ *
+ * @param fd the descriptor, for the message
+ * @param what what it was, without an article
+ * @param difference what is different, if more can be said
+ */
+export function anotherOne(fd: number, what: string, difference?: string): HandoverError {
+  const more = difference === undefined ? "" : ` (${difference})`;
+  return new HandoverError(
+    "WRONG_DESCRIPTOR",
+    `Cannot retrieve fd ${fd}: it is not the ${what} it was${more}`,
+  );
 }
 
 /**

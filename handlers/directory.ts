@@ -15,9 +15,8 @@
  * @module
  */
 import { fdInfo, fdLink, filesystemType, fstat, getFlags, O_PATH, PROC_SUPER_MAGIC } from "../sys/mod.ts";
-import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { anotherOne, descriptorHandler, wrongKind } from "./descriptor.ts";
 import { pathState } from "./file.ts";
 
 /** Is it an open directory, and none of those that the kernel makes up for one process? */
@@ -32,12 +31,7 @@ export const directoryHandler: FileHandler = descriptorHandler({
   version: 1,
   accepts: isDirectory,
   describe(fd) {
-    if (!isDirectory(fd)) {
-      throw new HandoverError(
-        "WRONG_DESCRIPTOR",
-        `Cannot describe fd ${fd}: it is no directory any more (${fdLink(fd)})`,
-      );
-    }
+    if (!isDirectory(fd)) throw wrongKind(fd, "a directory");
     return {
       path: fdLink(fd).toWellFormed(),
       path_state: pathState(fd),
@@ -46,7 +40,6 @@ export const directoryHandler: FileHandler = descriptorHandler({
     };
   },
   verify(fd) {
-    if (isDirectory(fd)) return;
-    throw new HandoverError("WRONG_DESCRIPTOR", `Cannot retrieve fd ${fd}: it is not the directory it was`);
+    if (!isDirectory(fd)) throw anotherOne(fd, "directory");
   },
 });

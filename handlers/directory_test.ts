@@ -49,7 +49,7 @@ Deno.test("directoryHandler refuses to describe what has become something else",
   assertHandoverError(
     () => directoryHandler.freeze?.(args),
     "WRONG_DESCRIPTOR",
-    "it is no directory any more",
+    "as a directory: it is /dev/null",
   );
   directoryHandler.unpreserve(args);
 });

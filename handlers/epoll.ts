@@ -21,10 +21,10 @@
  * @module
  */
 import { Fields } from "../kho/abi/fields.ts";
-import { HandoverError } from "../kho/errors.ts";
+import { wrongKind } from "./descriptor.ts";
 import type { CheckArgs, FileHandler, OutgoingArgs } from "../luo/handler.ts";
 import { addInterest, createEpoll } from "../sys/epoll.ts";
-import { fdLink, type OwnedFd } from "../sys/mod.ts";
+import type { OwnedFd } from "../sys/mod.ts";
 import { anonymousKind } from "./anonymous.ts";
 import { arriveInterests, CarriedInterest, finishInterests } from "./epoll_interests.ts";
 import { entryTokens } from "./epoll_tokens.ts";
@@ -75,10 +75,7 @@ export const epollHandler: FileHandler = {
 };
 
 function entriesOf(args: OutgoingArgs): EntryRecord[] {
-  if (anonymousKind(args.fd) !== "eventpoll") {
-    const found = fdLink(args.fd);
-    throw new HandoverError("WRONG_DESCRIPTOR", `Cannot use fd ${args.fd} as an epoll: it is ${found}`);
-  }
+  if (anonymousKind(args.fd) !== "eventpoll") throw wrongKind(args.fd, "an epoll");
   return entryTokens(args).map(({ token, events, data }) => ({ data, events, token }));
 }
 

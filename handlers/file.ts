@@ -18,12 +18,8 @@
  */
 import { fdLink, filesystemType, fstat, getFlags, PROC_SUPER_MAGIC, seek, SysError } from "../sys/mod.ts";
 import type { FileHandler } from "../luo/handler.ts";
-import { HandoverError } from "../kho/errors.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { descriptorHandler, mustHaveSameAccess } from "./descriptor.ts";
 import { isArenaMemfd } from "./memfd.ts";
-
-/** `O_ACCMODE`: how a file was opened never changes. */
-const ACCESS_MODE = 3;
 
 /** What became of the path under which a file was opened. */
 export type PathState = "same" | "replaced" | "unlinked";
@@ -83,8 +79,6 @@ export const fileHandler: FileHandler = descriptorHandler({
     pos: seek(fd, 0, "cur"),
   }),
   verify(fd, record) {
-    if ((getFlags(fd) & ACCESS_MODE) !== (record.int("flags") & ACCESS_MODE)) {
-      throw new HandoverError("WRONG_DESCRIPTOR", `Cannot retrieve fd ${fd}: its access mode is another one`);
-    }
+    mustHaveSameAccess(fd, record);
   },
 });

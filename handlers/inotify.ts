@@ -16,12 +16,11 @@
  * @module
  */
 import { Fields } from "../kho/abi/fields.ts";
-import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
 import { queuedBytes, removeWatch, watchesOf } from "../sys/inotify.ts";
-import { fdLink, getFlags } from "../sys/mod.ts";
+import { getFlags } from "../sys/mod.ts";
 import { anonymousKind } from "./anonymous.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { anotherOne, descriptorHandler, wrongKind } from "./descriptor.ts";
 import { arrivePaths, decodePaths, encodePaths, finishPaths } from "./inotify_paths.ts";
 
 const descriptors = descriptorHandler({
@@ -49,10 +48,7 @@ const descriptors = descriptorHandler({
       const known = before.get(wd);
       // A watch goes with its file, and its number is not used again.
       if (known === undefined || (known.ino === ino && known.sdev === sdev)) continue;
-      throw new HandoverError(
-        "WRONG_DESCRIPTOR",
-        `Cannot retrieve fd ${fd}: it is not the inotify it was (watch ${wd} is on another file)`,
-      );
+      throw anotherOne(fd, "inotify", `watch ${wd} is on another file`);
     }
     // Only a build that failed can have added some. It must not keep this one from coming back.
     for (const { wd } of now) if (!before.has(wd)) removeWatch(fd, wd);
@@ -70,6 +66,5 @@ export const inotifyHandler: FileHandler = {
 };
 
 function checkKind(fd: number): void {
-  if (anonymousKind(fd) === "inotify") return;
-  throw new HandoverError("WRONG_DESCRIPTOR", `Cannot use fd ${fd} as an inotify: it is ${fdLink(fd)}`);
+  if (anonymousKind(fd) !== "inotify") throw wrongKind(fd, "an inotify");
 }

@@ -13,9 +13,8 @@
  * @module
  */
 import { formatAddress, fstat, getIntOption, getsockname, SOCKET_OPTIONS, socketCookie } from "../sys/mod.ts";
-import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { anotherOne, descriptorHandler } from "./descriptor.ts";
 
 function isListening(fd: number): boolean {
   return fstat(fd).kind === "socket" && getIntOption(fd, ...SOCKET_OPTIONS.ACCEPTCONN) !== 0;
@@ -34,10 +33,7 @@ export const listenerHandler: FileHandler = descriptorHandler({
   }),
   verify(fd, record) {
     if (!isListening(fd) || socketCookie(fd) !== record.u64("cookie")) {
-      throw new HandoverError(
-        "WRONG_DESCRIPTOR",
-        `Cannot retrieve fd ${fd}: it is not the listening socket it was`,
-      );
+      throw anotherOne(fd, "listening socket");
     }
   },
 });

@@ -17,10 +17,9 @@
  */
 import { fdLink, readFile, startTime } from "../sys/mod.ts";
 import { parseStat } from "../sys/proc.ts";
-import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
 import { anonymousKind, infoOf } from "./anonymous.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { anotherOne, descriptorHandler } from "./descriptor.ts";
 
 /** The PID behind a descriptor; 0 when the process was reaped (the kernel says -1), or is in another namespace. */
 function pidBehind(fd: number): number {
@@ -61,11 +60,6 @@ export const pidfdHandler: FileHandler = descriptorHandler({
     const before = record.value("start_time") === null ? null : record.u64("start_time");
     const now = before === null ? null : lookAt(() => startTime(pid));
     if (pid === record.int("pid") && (now === null || now === before)) return;
-    throw new HandoverError(
-      "WRONG_DESCRIPTOR",
-      `Cannot retrieve fd ${fd}: it is not the process it was (${fdLink(fd)}, pid ${pid} instead of ${
-        record.int("pid")
-      })`,
-    );
+    throw anotherOne(fd, "process", `${fdLink(fd)}, pid ${pid} instead of ${record.int("pid")}`);
   },
 });

@@ -18,13 +18,9 @@
  * @module
  */
 import { bytesWaiting, fdLink, fstat, getFlags, isAnonymousPipe, O_PATH, pipeCapacity } from "../sys/mod.ts";
-import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { anotherOne, descriptorHandler, hasSameAccess, wrongKind } from "./descriptor.ts";
 import { pathState } from "./file.ts";
-
-/** `O_ACCMODE`: which end it is never changes. */
-const ACCESS_MODE = 3;
 
 /** Is it an end of a pipe? A place in the file system where a FIFO lies (`O_PATH`) is none. */
 function isPipe(fd: number): boolean {
@@ -37,12 +33,7 @@ export const pipeHandler: FileHandler = descriptorHandler({
   version: 1,
   accepts: isPipe,
   describe(fd) {
-    if (!isPipe(fd)) {
-      throw new HandoverError(
-        "WRONG_DESCRIPTOR",
-        `Cannot describe fd ${fd}: it is no pipe any more (${fdLink(fd)})`,
-      );
-    }
+    if (!isPipe(fd)) throw wrongKind(fd, "a pipe");
     const anonymous = isAnonymousPipe(fd);
     return {
       capacity: pipeCapacity(fd),
@@ -54,10 +45,6 @@ export const pipeHandler: FileHandler = descriptorHandler({
   },
   verify(fd, record) {
     // Which pipe it is, its inode says, and that was compared. Both ends have the same one.
-    if (isPipe(fd) && (getFlags(fd) & ACCESS_MODE) === (record.int("flags") & ACCESS_MODE)) return;
-    throw new HandoverError(
-      "WRONG_DESCRIPTOR",
-      `Cannot retrieve fd ${fd}: it is not the end of a pipe it was`,
-    );
+    if (!isPipe(fd) || !hasSameAccess(fd, record)) throw anotherOne(fd, "end of a pipe");
   },
 });

@@ -125,7 +125,7 @@ Deno.test("pipeHandler refuses to describe what has become something else", () =
   assertHandoverError(
     () => pipeHandler.freeze?.(args),
     "WRONG_DESCRIPTOR",
-    "it is no pipe any more (/dev/null)",
+    "as a pipe: it is /dev/null",
   );
   pipeHandler.unpreserve(args);
   assertEquals(args.kho.fds().length, 0);

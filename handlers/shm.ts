@@ -31,15 +31,11 @@ import {
   TMPFS_MAGIC,
 } from "../sys/mod.ts";
 import type { FileHandler } from "../luo/handler.ts";
-import { HandoverError } from "../kho/errors.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { descriptorHandler, mustHaveSameAccess, wrongKind } from "./descriptor.ts";
 import { pathState } from "./file.ts";
 
 /** Where POSIX shared memory has its names (shm_open(3)), without the slash that a name begins with. */
 export const SHM_DIRECTORY = "/dev/shm";
-
-/** `O_ACCMODE`: how memory was opened never changes. */
-const ACCESS_MODE = 3;
 
 /** Seals, or null for a file system that knows none. */
 function sealsOf(fd: number): number | null {
@@ -70,10 +66,7 @@ export const shmHandler: FileHandler = descriptorHandler({
     const { type, blockBytes } = fstatfs(fd);
     // Whether it has a name may change at any moment, what it is made of may not.
     if (kind !== "file" || (type !== TMPFS_MAGIC && type !== HUGETLBFS_MAGIC)) {
-      throw new HandoverError(
-        "WRONG_DESCRIPTOR",
-        `Cannot use fd ${fd} as shared memory: it is ${fdLink(fd)}`,
-      );
+      throw wrongKind(fd, "shared memory");
     }
     return {
       flags: getFlags(fd),
@@ -85,8 +78,6 @@ export const shmHandler: FileHandler = descriptorHandler({
     };
   },
   verify(fd, record) {
-    if ((getFlags(fd) & ACCESS_MODE) !== (record.int("flags") & ACCESS_MODE)) {
-      throw new HandoverError("WRONG_DESCRIPTOR", `Cannot retrieve fd ${fd}: its access mode is another one`);
-    }
+    mustHaveSameAccess(fd, record);
   },
 });

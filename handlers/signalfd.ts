@@ -22,10 +22,9 @@
  * @module
  */
 import { getFlags, keepBlocked, maskFromHex } from "../sys/mod.ts";
-import { HandoverError } from "../kho/errors.ts";
 import type { FileHandler } from "../luo/handler.ts";
 import { anonymousKind, infoOf } from "./anonymous.ts";
-import { descriptorHandler } from "./descriptor.ts";
+import { anotherOne, descriptorHandler } from "./descriptor.ts";
 
 function maskOf(fd: number): string {
   return infoOf(fd, "sigmask", "a signalfd").get("sigmask") ?? "";
@@ -40,10 +39,7 @@ export const signalfdHandler: FileHandler = descriptorHandler({
   verify(fd, record) {
     const [before, mask] = [record.text("mask", 16, 16), maskOf(fd)];
     if (before !== mask) {
-      throw new HandoverError(
-        "WRONG_DESCRIPTOR",
-        `Cannot retrieve fd ${fd}: it is not the signalfd it was (its mask is ${mask} instead of ${before})`,
-      );
+      throw anotherOne(fd, "signalfd", `its mask is ${mask} instead of ${before}`);
     }
     keepBlocked(maskFromHex(mask));
   },

@@ -26,7 +26,8 @@ import { endWithParent } from "../sys/parent.ts";
 import { getParentPid } from "../sys/process.ts";
 import { GIVEN_UP } from "./given_up_children.ts";
 import { LIVE_SESSION } from "./handed_session.ts";
-import type { ResourceKind, Resources } from "./resources.ts";
+import type { ResourceKind } from "./resource_name.ts";
+import type { Resources } from "./resources.ts";
 import type { StateOptions, States } from "./states.ts";
 
 /** Milliseconds between the report and the end: what goes wrong right behind `ready()` is seen as well. */

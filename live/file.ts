@@ -19,7 +19,9 @@ import {
   type OwnedFd,
   read,
   seek,
+  setNonblocking,
   sync,
+  SysError,
   truncate,
   type Whence,
   writeAll,
@@ -153,20 +155,40 @@ export function checkedPath(path: string, options: LiveFileOptions, handed: bool
 }
 
 /**
- * Opens a file as {@linkcode LiveFileOptions} say.
+ * Opens a file as {@linkcode LiveFileOptions} say. Nobody waits for the other end of a FIFO.
  *
+ * @throws {LuoError} `ENOENT` for a FIFO, which is not touched, and for a socket
  * @throws {SysError} ENOENT, EACCES and what else open(2) answers
  */
 export function openLiveFile(path: string, options: LiveFileOptions): OwnedFd {
   const write = options.write ?? (options.append || options.create || options.truncate || false);
-  return openFile(path, {
+  const how = {
     read: options.read ?? !write,
     write,
     append: options.append ?? false,
     create: options.create ?? false,
     truncate: options.truncate ?? false,
     mode: options.mode ?? 0o666,
-  });
+  };
+  // Who waits for the other end of a FIFO would find it for a moment.
+  if (statAt(path)?.isFifo) throw notRegular(path);
+  try {
+    // One that was put there since is not waited for either.
+    const file = openFile(path, { ...how, nonblocking: true });
+    setNonblocking(file.fd, false);
+    return file;
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    if (error.code === "ENXIO") throw notRegular(path, error);
+    // Another process has a lease on it (fcntl(2)), which the kernel ends in time.
+    if (error.code === "EAGAIN") return openFile(path, how);
+    throw error;
+  }
+}
+
+function notRegular(path: string, cause?: SysError): LuoError {
+  const message = `Cannot open ${JSON.stringify(path)} as a file: it is no regular file`;
+  return new LuoError("ENOENT", message, cause === undefined ? {} : { cause });
 }
 
 /**

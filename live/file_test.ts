@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 
-import { openFile, type OwnedFd, SysError } from "../sys/mod.ts";
+import { bindSocket, createSocket, getFlags, openFile, type OwnedFd, SysError } from "../sys/mod.ts";
 import { makeFifo, openFifo } from "../sys/pipe.ts";
+import { pollNow } from "../sys/poll.ts";
 import { tempDir } from "../testing/wait.ts";
 import { assertLuoError, coldSide, nextSide, type Side } from "./helpers_test.ts";
 import { checkRegular, LiveFile, type LiveFileOptions, openLiveFile } from "./file.ts";
@@ -131,6 +132,64 @@ Deno.test("openLiveFile() opens as it is told", async () => {
   assertEquals(Deno.readTextFileSync(path), "content");
   assertEquals(flagsOf({ truncate: true }), "w");
   assertEquals(Deno.readTextFileSync(path), "");
+});
+
+Deno.test("openLiveFile() waits for nobody: a FIFO is refused at once, and not touched", async () => {
+  await using dir = tempDir();
+  const path = `${dir.path}/fifo`;
+  makeFifo(path);
+  const all: LiveFileOptions[] = [{}, { write: true }, { append: true, create: true }, {
+    read: true,
+    write: true,
+  }];
+  for (const options of all) {
+    assertLuoError(() => openLiveFile(path, options), "ENOENT", "it is no regular file");
+  }
+  using reader = openFifo(path, { read: true, write: false });
+  for (const options of all) assertLuoError(() => openLiveFile(path, options), "ENOENT");
+  // Where there was a writer for a moment, its reader is told that it has gone (POLLHUP).
+  assertEquals(pollNow([reader.fd], 1), [0]);
+  using socket = createSocket("unix", "stream");
+  bindSocket(socket.fd, { family: "unix", path: `${dir.path}/socket` });
+  for (const options of all) assertLuoError(() => openLiveFile(`${dir.path}/socket`, options), "ENOENT");
+
+  const file = liveFile(coldSide(), `${dir.path}/log`, { append: true, create: true });
+  Deno.removeSync(`${dir.path}/log`);
+  makeFifo(`${dir.path}/log`);
+  assertLuoError(() => file.reopen(), "ENOENT", "it is no regular file");
+  file.write("still here");
+  assertEquals(file.seek(0, "cur"), 10);
+  file.close();
+});
+
+/** Holds a read lease on its argument, and gives it back a moment after somebody wants to write. */
+const LEASES = `
+const { call } = await import("${new URL("../sys/symbols.ts", import.meta.url)}");
+const { fd } = (await import("${new URL("../sys/mod.ts", import.meta.url)}")).openFile(Deno.args[0]);
+const [F_SETLEASE, F_RDLCK, F_UNLCK] = [1024, 0, 2];
+Deno.addSignalListener("SIGIO", () => setTimeout(() => {
+  console.log(call.fcntl(fd, F_SETLEASE, F_UNLCK));
+  Deno.exit();
+}, 50));
+console.log(call.fcntl(fd, F_SETLEASE, F_RDLCK));
+setTimeout(() => {}, 30_000);
+`;
+
+Deno.test("openLiveFile() waits until a lease of another process is given back, as open(2) does", async () => {
+  await using dir = tempDir();
+  const path = `${dir.path}/leased`;
+  Deno.writeTextFileSync(path, "");
+  Deno.writeTextFileSync(`${dir.path}/leases.ts`, LEASES);
+  await using holder = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", "--no-check", `${dir.path}/leases.ts`, path],
+    stdout: "piped",
+  }).spawn();
+  const said = holder.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assertEquals((await said.read()).value, "0\n");
+  using file = openLiveFile(path, { write: true });
+  assertEquals(getFlags(file.fd) & 0o4000, 0);
+  assertEquals((await said.read()).value, "0\n");
+  assertEquals((await said.read()).done, true);
 });
 
 Deno.test("checkRegular() lets files through, and nothing that other handlers would carry", async () => {

@@ -11,6 +11,9 @@ import type { OwnedFd } from "../sys/mod.ts";
 /** How the names begin under which they are held; an application cannot use them. */
 export const GIVEN_UP = "@child#";
 
+/** How the name of the program in a terminal ends, behind the name of the terminal. */
+export const PROGRAM = "#program";
+
 /**
  * Takes the children that nobody claimed out of what was handed over.
  *
@@ -20,6 +23,10 @@ export const GIVEN_UP = "@child#";
  */
 export function takeGivenUp(session: Session, unclaimed: readonly NameRecord[]): OwnedFd[] {
   return unclaimed
-    .filter(({ name, kind }) => kind === "child" || (kind === "part" && name.startsWith(GIVEN_UP)))
+    .filter(({ name, kind }) => kind === "child" || (kind === "part" && isProcess(name)))
     .map(({ token }) => session.retrieveFd(token));
+}
+
+function isProcess(part: string): boolean {
+  return part.startsWith(GIVEN_UP) || part.endsWith(PROGRAM);
 }

@@ -34,7 +34,7 @@ import { OwnBuild } from "./own_build.ts";
 import type { Carrier } from "./port.ts";
 import { Resources } from "./resources.ts";
 import { reportSessions } from "./session_report.ts";
-import { settleAtCommit } from "./segment.ts";
+import { settleAtCommit, type Settling } from "./segment.ts";
 import { reportLate, Starter } from "./starter.ts";
 import { States } from "./states.ts";
 import { takeover } from "./takeover.ts";
@@ -47,14 +47,6 @@ const ANSWER_FIRST_MS = 15;
 
 /** Milliseconds after which what the next update needs is loaded. */
 const SETTLE_MS = 60;
-
-/** What does something at the commit, and ends with the application. */
-export interface Settling {
-  /** The update is committed, or the application is ready. */
-  settle(): void;
-  /** Gives it up. */
-  drop(): void;
-}
 
 /** Everything that an open application holds. */
 export class Lifecycle implements UpdateHost {

@@ -169,10 +169,10 @@ export class LiveResources {
    * @param name 1 to 63 bytes without `#` and `@`
    * @param options how a new one is made, and what is done with what comes out of it
    * @throws {LuoError} `EEXIST` name in use or of another kind, `EINVAL` a bad name
-   * @throws {SysError} `ENOENT` no such program, `ENOSPC` as many terminals as `kernel.pty.max` allows, `EACCES`, `EAGAIN`,
-   * `EMFILE`
+   * @throws {SysError} `ENOENT` no such program or directory, `ENOTDIR`; `EACCES` not executable; `ENOSPC` as many terminals as
+   * `kernel.pty.max` allows; `EAGAIN`, `EMFILE`
    * @throws {RangeError} a size that is none
-   * @throws {TypeError} a command without a name, or a text with a NUL
+   * @throws {TypeError} a command, an environment or a directory that cannot be one
    */
   async terminal(name: string, options: TerminalOptions = {}): Promise<LiveTerminal> {
     const { openTerminal } = await import("./kinds/open_terminal.ts");

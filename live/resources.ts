@@ -19,33 +19,7 @@ import { takeStreams } from "../handlers/streams.ts";
 import { articled, isOpenFd, type OwnedFd, refusalOf } from "../sys/mod.ts";
 import type { Taken } from "./http/connections.ts";
 import { Kept } from "./kept.ts";
-
-/** What a name stands for. A part belongs to the resource whose name stands before its `#`. */
-export type ResourceKind =
-  | "child"
-  | "connection"
-  | "connections"
-  | "control"
-  | "datagram"
-  | "descriptor"
-  | "directory"
-  | "epoll"
-  | "eventfd"
-  | "file"
-  | "listener"
-  | "part"
-  | "pipe"
-  | "segment"
-  | "shm"
-  | "terminal"
-  | "timer"
-  | "watch";
-
-/** Kinds whose names are made here: they may hold `#` and `@`. */
-const OWN_KINDS: ReadonlySet<ResourceKind> = new Set(["connection", "connections", "control", "part"]);
-
-/** Longest name of a resource, in bytes. */
-export const MAX_RESOURCE_NAME_BYTES = 63;
+import { checkResourceName, type ResourceKind } from "./resource_name.ts";
 
 interface Resource {
   name: string;
@@ -228,21 +202,14 @@ export class Resources {
 
   /** The name behind a token of session `heirloom`, or null. */
   nameOf(token: bigint): string | null {
-    for (const resource of this.#live.values()) {
-      if (resource.token === token) return resource.name;
-    }
-    for (const record of this.#unclaimed.values()) {
-      if (record.token === token) return record.name;
-    }
-    return null;
+    const is = (record: { token: bigint }): boolean => record.token === token;
+    return (this.#live.values().find(is) ?? this.#unclaimed.values().find(is))?.name ?? null;
   }
 
   /** The application's own descriptor of what is behind a token, borrowed; null where this build has none. */
   fdOf(token: bigint): number | null {
-    for (const resource of this.#live.values()) {
-      if (resource.token === token) return resource.fd < 0 ? null : resource.fd;
-    }
-    return null;
+    const { fd = -1 } = this.#live.values().find((resource) => resource.token === token) ?? {};
+    return fd < 0 ? null : fd;
   }
 
   /** The map of names, as the next image will read it. */
@@ -318,14 +285,7 @@ export class Resources {
   }
 
   #check(name: string, kind: ResourceKind): void {
-    const bytes = new TextEncoder().encode(name).byteLength;
-    const own = OWN_KINDS.has(kind);
-    if (
-      bytes < 1 || !name.isWellFormed() || (!own && (bytes > MAX_RESOURCE_NAME_BYTES || /[#@]/.test(name)))
-    ) {
-      const allowed = `1 to ${MAX_RESOURCE_NAME_BYTES} bytes, no # and no @`;
-      throw new LuoError("EINVAL", `Cannot use the name ${JSON.stringify(name)}: a name has ${allowed}`);
-    }
+    checkResourceName(name, kind);
     if (this.#live.has(name)) {
       throw new LuoError("EEXIST", `Cannot take "${name}" as ${articled(kind)}: it is in use`);
     }

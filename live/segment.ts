@@ -147,6 +147,14 @@ export function checkMemory(name: string, fd: number, wanted: number, pageBytes:
   checkFileSize(fd, wanted, "ftruncate");
 }
 
+/** What does something at the commit, and ends with the application. */
+export interface Settling {
+  /** The update is committed, or the application is ready. */
+  settle(): void;
+  /** Gives it up. */
+  drop(): void;
+}
+
 /** Who holds the segments of an application. */
 export type SegmentHolder = Pick<Lifecycle, "resources" | "addSegment" | "removeSegment">;
 
@@ -189,7 +197,7 @@ export function manage<Segment extends SharedSegment>(
  *
  * @param segment the segment
  */
-export function settleAtCommit(segment: Pick<SharedSegment, "settle">): void {
+export function settleAtCommit(segment: Settling): void {
   try {
     segment.settle();
   } catch (error) {

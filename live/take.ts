@@ -5,7 +5,8 @@
  */
 import { getsockname, type OwnedFd } from "../sys/mod.ts";
 import { listenAt, satisfies, type ServerAddress, socketAddressOf } from "./address.ts";
-import type { ResourceKind, Resources } from "./resources.ts";
+import type { ResourceKind } from "./resource_name.ts";
+import type { Resources } from "./resources.ts";
 import { takeover } from "./takeover.ts";
 
 /**
@@ -31,10 +32,8 @@ export async function take(
 ): Promise<OwnedFd> {
   if (takeover.check !== null) return takeover.check.take(resources, name, kind, standIn);
   using undo = new DisposableStack();
-  const handed = resources.claim(name, kind);
+  const handed = claimUntil(undo, resources, name, kind);
   if (handed !== null) {
-    undo.use(handed);
-    undo.defer(() => resources.unclaim(name));
     check(handed, true);
     undo.move();
     return handed;
@@ -44,6 +43,29 @@ export async function take(
   resources.add(name, kind, made.fd);
   undo.move();
   return made;
+}
+
+/**
+ * Takes back what was handed over under a name, until that is undone: then it waits to be claimed again.
+ *
+ * @param undo what undoes it
+ * @param resources the names of this build
+ * @param name the name
+ * @param kind what it stands for
+ * @returns the descriptor, the caller's once `undo` is moved, or null when nothing of that name was handed over
+ * @throws {LuoError} `EEXIST`, `EINVAL`
+ */
+export function claimUntil(
+  undo: DisposableStack,
+  resources: Resources,
+  name: string,
+  kind: ResourceKind,
+): OwnedFd | null {
+  const fd = resources.claim(name, kind);
+  if (fd === null) return null;
+  undo.use(fd);
+  undo.defer(() => resources.unclaim(name));
+  return fd;
 }
 
 /**

@@ -13,6 +13,7 @@
 import type { FileRecord } from "../kho/abi/luo.ts";
 import { dupFd, getFlags, O_PATH, type OwnedFd, refusalOf, SysError } from "../sys/mod.ts";
 import { codeOf, type FailurePlace, LuoError, reasonOf } from "./errors.ts";
+import type { FileInfo } from "./file_info.ts";
 import type { Flb, FlbAccess } from "./flb.ts";
 import type { FileHandler, OutgoingArgs, OutgoingHandover } from "./handler.ts";
 import type { Identity } from "./identities.ts";
@@ -31,25 +32,6 @@ interface OutgoingFile {
   serializedData: bigint;
   privateData: unknown;
 }
-
-/** What can be told about a file. */
-export interface FileInfo {
-  /** Its token. */
-  token: bigint;
-  /** Its handler. */
-  compatible: string;
-  /** The descriptor that LUO or the handover holds; null for an incoming file that is gone. */
-  fd: number | null;
-  /** What became of it so far. */
-  state: FileState;
-  /** Why it could not be retrieved, or null. */
-  error: LuoError | null;
-}
-
-/**
- * States of a file: `preserved` and `frozen` of an outgoing session; `pending`, `retrieved` and `failed` of an incoming one.
- */
-export type FileState = "preserved" | "frozen" | "pending" | "retrieved" | "failed";
 
 /** The files of an outgoing session. */
 export class FileSet {

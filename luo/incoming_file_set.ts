@@ -14,7 +14,7 @@
 import type { FileRecord } from "../kho/abi/luo.ts";
 import { dupOnto, type OwnedFd, SysError } from "../sys/mod.ts";
 import { codeOf, type FailurePlace, LuoError, reasonOf } from "./errors.ts";
-import type { FileInfo, FileState } from "./file_set.ts";
+import type { FileInfo, FileState } from "./file_info.ts";
 import type { FlbAccess } from "./flb.ts";
 import type { FileHandler, IncomingArgs, IncomingHandover } from "./handler.ts";
 import type { Identity } from "./identities.ts";

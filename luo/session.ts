@@ -12,7 +12,8 @@
 import type { FileRecord } from "../kho/abi/luo.ts";
 import type { OwnedFd } from "../sys/mod.ts";
 import { LuoError, type LuoErrorCode } from "./errors.ts";
-import { type FileInfo, FileSet } from "./file_set.ts";
+import type { FileInfo } from "./file_info.ts";
+import { FileSet } from "./file_set.ts";
 import { IncomingFileSet } from "./incoming_file_set.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 

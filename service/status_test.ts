@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 
+import { sampleFd } from "../control/helpers_test.ts";
 import type { FdReport, StatusReport } from "../control/types.ts";
 import { ControlError, NoServiceError } from "./control_client.ts";
 import { BUILD, cli, json, printed, sampleRecord, startFake } from "./helpers_test.ts";
@@ -55,18 +56,7 @@ const FDS: FdReport[] = [
     hint: null,
     backlog: { waiting: 0, limit: 4096 },
   },
-  {
-    fd: 12,
-    class: "unknown",
-    what: "a pipe",
-    note: null,
-    session: null,
-    token: null,
-    name: null,
-    compatible: null,
-    hint: "no handler: closed at the next update",
-    backlog: null,
-  },
+  sampleFd({ fd: 12 }),
 ];
 
 const fakeService = () =>

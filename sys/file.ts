@@ -27,6 +27,7 @@ const O_EXCL = 0o200;
 const O_NOCTTY = 0o400;
 const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
+const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 /** Status flag of a descriptor that stands for a place in the file system only (open(2)). */
 export const O_PATH = 0o10000000;
@@ -45,6 +46,8 @@ export interface OpenFileOptions {
   truncate?: boolean;
   /** Together with `create`: fail with EEXIST if the file exists. @default {false} */
   exclusive?: boolean;
+  /** Wait for nobody: neither for the other end of a FIFO, nor for a lease, nor later (`O_NONBLOCK`). @default {false} */
+  nonblocking?: boolean;
   /** Fail with ENOTDIR unless it is a directory. @default {false} */
   directory?: boolean;
   /** Only the place in the file system, not the content (`O_PATH`); needs no right to read. @default {false} */
@@ -77,6 +80,7 @@ function openFlags(options: OpenFileOptions): number {
   if (options.create) flags |= O_CREAT;
   if (options.truncate) flags |= O_TRUNC;
   if (options.exclusive) flags |= O_EXCL;
+  if (options.nonblocking) flags |= O_NONBLOCK;
   if (options.directory) flags |= O_DIRECTORY;
   if (options.path) flags |= O_PATH;
   return flags;

@@ -7,6 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { check } from "./errno.ts";
 import { OwnedFd } from "./owned_fd.ts";
+import type { ExitStatus } from "./process.ts";
 import { openFile } from "./file.ts";
 import { SysError } from "./errno.ts";
 
@@ -273,3 +274,10 @@ export function shmName(): Disposable & { name: string; path: string } {
     },
   };
 }
+
+/** How a shell can end: what it is told to do, and its status as waitpid(2) gives it. */
+export const ENDINGS: readonly (readonly [script: string, status: ExitStatus])[] = [
+  ["exit 7", { status: 7 << 8, code: 7, signal: null }],
+  ["exit 0", { status: 0, code: 0, signal: null }],
+  ["kill -TERM $$", { status: 15, code: null, signal: 15 }],
+];

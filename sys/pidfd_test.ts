@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SysError } from "./errno.ts";
 import { getCloexec } from "./fd.ts";
-import { runScriptForJson, spawnRaw, waitUntil } from "./helpers_test.ts";
+import { ENDINGS, runScriptForJson, spawnRaw, waitUntil } from "./helpers_test.ts";
 import { exitStatusOf, openPidfd, pidOf, signalPidfd } from "./pidfd.ts";
 import { poll, POLLIN } from "./poll.ts";
-import { type ExitStatus, waitNoHang } from "./process.ts";
+import { waitNoHang } from "./process.ts";
 import { SIGNALS } from "./signals.ts";
 
 /** Waits for the end of a process without reaping it. */
@@ -34,13 +34,7 @@ Deno.test("openPidfd() names a process until it was reaped; signalPidfd() reache
 });
 
 Deno.test("exitStatusOf() tells how a process ended, before it was reaped", async () => {
-  for (
-    const [script, status] of [
-      ["exit 7", { status: 7 << 8, code: 7, signal: null }],
-      ["exit 0", { status: 0, code: 0, signal: null }],
-      ["kill -TERM $$", { status: 15, code: null, signal: 15 }],
-    ] as [string, ExitStatus][]
-  ) {
+  for (const [script, status] of ENDINGS) {
     const pid = spawnRaw(["/bin/sh", "-c", script]);
     using child = openPidfd(pid);
     waitForEnd(child.fd);

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { SysError } from "./errno.ts";
-import { spawnRaw, waitUntil } from "./helpers_test.ts";
+import { ENDINGS, spawnRaw, waitUntil } from "./helpers_test.ts";
 import { createMemfd } from "./memfd.ts";
 import { openPidfd } from "./pidfd.ts";
 import { childPids } from "./proc.ts";
@@ -14,13 +14,7 @@ async function endOf(fd: number): Promise<ExitStatus> {
 }
 
 Deno.test("waitPidfd() reaps this child, once, and tells how it ended", async () => {
-  for (
-    const [script, status] of [
-      ["exit 7", { status: 7 << 8, code: 7, signal: null }],
-      ["exit 0", { status: 0, code: 0, signal: null }],
-      ["kill -TERM $$", { status: 15, code: null, signal: 15 }],
-    ] as [string, ExitStatus][]
-  ) {
+  for (const [script, status] of ENDINGS) {
     const other = spawnRaw(["/bin/sh", "-c", "exit 3"]);
     const pid = spawnRaw(["/bin/sh", "-c", script]);
     using child = openPidfd(pid);

@@ -12,6 +12,7 @@ import type { OwnedFd } from "../../sys/mod.ts";
 import { openPidfd, pidOf } from "../../sys/pidfd.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import type { OverduePolicy } from "../port.ts";
+import { claimUntil } from "../take.ts";
 import { takeover } from "../takeover.ts";
 import { type ChildCommand, planCommand } from "./child_command.ts";
 import { ChildInput } from "./child_input.ts";
@@ -86,24 +87,15 @@ export function openChild(life: ChildHost, name: string, options: ChildOptions):
     if (!wasHanded) planCommand(name, options);
     return new CheckedChild(name, !wasHanded, () => life.resources.drop(name));
   }
-  const handed = life.resources.claim(name, "child");
-  return handed === null ? startNew(life, name, options) : takeBack(life, name, options, handed);
+  return takeBack(life, name, options) ?? startNew(life, name, options);
 }
 
-function takeBack(life: ChildHost, name: string, options: ChildOptions, handed: OwnedFd): LiveChild {
+function takeBack(life: ChildHost, name: string, options: ChildOptions): LiveChild | null {
   const { resources } = life;
   using undo = new DisposableStack();
-  const keep = (fd: OwnedFd, key: string): OwnedFd => {
-    undo.use(fd);
-    undo.defer(() => resources.unclaim(key));
-    return fd;
-  };
-  keep(handed, name);
-  const claimPart = (part: string): OwnedFd | null => {
-    const key = `${name}#${part}`;
-    const fd = resources.claim(key, "part");
-    return fd === null ? null : keep(fd, key);
-  };
+  const handed = claimUntil(undo, resources, name, "child");
+  if (handed === null) return null;
+  const claimPart = (part: string): OwnedFd | null => claimUntil(undo, resources, `${name}#${part}`, "part");
   const ours = { stdin: claimPart("stdin"), stdout: claimPart("stdout"), stderr: claimPart("stderr") };
   const record = claimPart(ENDED);
   const told = record === null ? null : { ...readEnd(record.fd), record };

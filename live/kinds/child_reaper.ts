@@ -1,8 +1,9 @@
 /**
- * Who reaps the children that the application has given up: those of names that a new build does not use, and those it has
- * closed. They go on as they like, and no zombie stays behind.
+ * Who reaps children that nobody waits for: those that the application has given up, because a new build does not use their
+ * name or it has closed them, and programs in terminals. They go on as they like, and no zombie stays behind.
  *
- * Happy path: the process is held under a name of Heirloom's own, across updates, until it has ended.
+ * Happy path: the process is held across updates until it has ended, under the name of a part, or under one of Heirloom's own
+ * when it is given up.
  *
  * Unhappy path: it is not a child of this process any more: then it is somebody else's to reap, and its end is only noted.
  *
@@ -33,26 +34,62 @@ export function reapLater(
   ended: (status: ChildStatus) => void = () => {},
 ): void {
   const name = `${GIVEN_UP}${++count}`;
+  hold(life, name, pidfd);
+  life.addPort(new Reaper(life, name, pidfd, ended));
+}
+
+/**
+ * Reaps a process that is part of a resource when it has ended; the part is dropped then.
+ *
+ * @param life the application
+ * @param name the part, which is there
+ * @param pidfd the process; owned from here on
+ * @returns who reaps it
+ */
+export function reapPart(life: ReaperHost, name: string, pidfd: OwnedFd): Reaper {
+  const reaper = new Reaper(life, name, pidfd, () => {});
+  life.addPort(reaper);
+  return reaper;
+}
+
+function hold({ resources }: ReaperHost, name: string, pidfd: OwnedFd): void {
   try {
-    life.resources.add(name, "part", pidfd.fd);
+    resources.add(name, "part", pidfd.fd);
   } catch (error) {
     // Without a descriptor for it this build reaps it all the same, and only the next one would not know of it.
     reportLate(error);
   }
-  life.addPort(new Reaper(life, name, pidfd, ended));
 }
 
-class Reaper extends Tap {
+/** Waits for the end of one process. */
+export class Reaper extends Tap {
   readonly #life: ReaperHost;
   readonly #pidfd: OwnedFd;
   readonly #ended: (status: ChildStatus) => void;
+  /** Under which name the process is held. */
+  #held: string;
   #over = false;
 
+  /**
+   * @param life the application
+   * @param name under which name the process is held
+   * @param pidfd the process; owned from here on
+   * @param ended called with how it ended
+   */
   constructor(life: ReaperHost, name: string, pidfd: OwnedFd, ended: (status: ChildStatus) => void) {
     super(name, "close");
     this.#life = life;
+    this.#held = name;
     this.#pidfd = pidfd;
     this.#ended = ended;
+  }
+
+  /** The resource whose part it was is gone: it is held under a name of Heirloom's own. */
+  giveUp(): void {
+    if (this.#over) return;
+    this.#life.resources.drop(this.#held);
+    this.#held = `${GIVEN_UP}${++count}`;
+    hold(this.#life, this.#held, this.#pidfd);
   }
 
   override open(): void {
@@ -62,7 +99,7 @@ class Reaper extends Tap {
   override close(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#life.resources.drop(this.name);
+    this.#life.resources.drop(this.#held);
     queueMicrotask(() => this.#life.removePort(this));
     void this.unwatch().then(() => this.#pidfd[Symbol.dispose]());
   }

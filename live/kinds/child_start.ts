@@ -97,13 +97,17 @@ export interface Started {
  * Starts a child.
  *
  * @param plan what to start
- * @param ends its standard streams
+ * @param streams its standard streams, or the path of the terminal that they are, in which it leads a session
  * @param take called with the descriptor of the process; when it throws, there is no child
  * @returns the child
  * @throws {SysError} what posix_spawn(3) answers: EAGAIN at the limit of processes, ENOEXEC, ENOMEM; EMFILE
  * @throws what `take` throws
  */
-export function startChild(plan: CommandPlan, ends: Ends, take: (pidfd: OwnedFd) => void): Started {
+export function startChild(
+  plan: CommandPlan,
+  streams: Pick<Ends, "theirs"> | { readonly terminal: string },
+  take: (pidfd: OwnedFd) => void,
+): Started {
   {
     // What is refused for want of descriptors is refused before there is a process.
     using room = new DisposableStack();
@@ -111,7 +115,8 @@ export function startChild(plan: CommandPlan, ends: Ends, take: (pidfd: OwnedFd)
   }
   const { path, argv, env, cwd, group } = plan;
   const where = cwd === undefined ? {} : { cwd };
-  const pid = spawnProcess({ path, argv, env, group, fds: ends.theirs, ...where });
+  const inside = "terminal" in streams ? { fds: [], terminal: streams.terminal } : { fds: streams.theirs };
+  const pid = spawnProcess({ path, argv, env, group, ...inside, ...where });
   using undo = new DisposableStack();
   undo.defer(() => endAtOnce(pid));
   const pidfd = undo.use(openPidfd(pid));

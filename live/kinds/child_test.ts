@@ -13,35 +13,14 @@ import {
 } from "../../sys/mod.ts";
 import { createPipe, makeFifo } from "../../sys/pipe.ts";
 import { waitFor } from "../../testing/wait.ts";
-import { assertLuoError, coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
-import type { Carrier } from "../port.ts";
-import { type ChildHost, type ChildOptions, openChild } from "./child.ts";
+import { assertLuoError, nextSide } from "../helpers_test.ts";
+import { type ChildOptions, openChild } from "./child.ts";
 import type { LiveChild } from "./child_process.ts";
 import type { ChildStatus } from "./child_status.ts";
+import { FakeLife } from "./helpers_test.ts";
 
-/** An application: what its carriers are, and whether their taps are open. */
-class App implements ChildHost {
-  readonly carriers: Carrier[] = [];
-  readonly side: Side;
-  isReady = true;
-  readonly state = "serving";
-
-  constructor(side: Side = coldSide()) {
-    this.side = side;
-  }
-  get resources() {
-    return this.side.resources;
-  }
-  addPort(carrier: Carrier): void {
-    this.carriers.push(carrier);
-    if (this.isReady) carrier.open();
-  }
-  removePort(carrier: Carrier): void {
-    this.carriers.splice(this.carriers.indexOf(carrier), 1);
-  }
-  names(): string[] {
-    return this.resources.names().map(({ name }) => name).sort();
-  }
+function namesOf({ resources }: FakeLife): string[] {
+  return resources.names().map(({ name }) => name).sort();
 }
 
 /** What a child wrote and how it ended. */
@@ -52,7 +31,7 @@ interface Log {
 }
 
 function spawn(
-  app: App,
+  app: FakeLife,
   script: string,
   changes: Partial<ChildOptions> = {},
 ): { child: LiveChild; log: Log } {
@@ -69,14 +48,15 @@ function spawn(
 }
 
 /** The test of one application; in the end nothing is left of it. */
-function test(name: string, body: (app: App) => Promise<void>): void {
+function test(name: string, body: (app: FakeLife) => Promise<void>): void {
   Deno.test(name, async () => {
     const children = childPids();
-    const app = new App();
+    const app = new FakeLife();
+    app.ready();
     const free = nextFreeFd();
     await body(app);
-    await waitFor(() => app.carriers.length === 0, { what: "everything to be given up" });
-    assertEquals(app.names(), []);
+    await waitFor(() => app.ports.length === 0, { what: "everything to be given up" });
+    assertEquals(namesOf(app), []);
     await waitFor(() => childPids().join() === children.join(), { what: "no child to be left" });
     await waitFor(() => nextFreeFd() <= free + 1, { what: "all descriptors to be closed" });
   });
@@ -88,7 +68,7 @@ test("openChild() starts a command; its output comes before its end, and its end
   const { child, log } = spawn(app, "echo one; echo two >&2; echo three; exit 7");
   assertEquals([child.name, child.isNew, child.running, child.status], ["worker", true, true, null]);
   assert(child.pid > 0);
-  assertEquals(app.names(), ["worker", "worker#stderr", "worker#stdout"]);
+  assertEquals(namesOf(app), ["worker", "worker#stderr", "worker#stdout"]);
   let atEnd = "";
   void child.exited.then(() => void (atEnd = log.out + log.err));
   assertEquals(await child.exited, code(7));
@@ -112,7 +92,7 @@ test("A name is free when the exit handler is called: a worker is started anew t
     pids.push(child.pid);
   };
   start();
-  await waitFor(() => pids.length === 3 && app.carriers.length === 0, { what: "three starts" });
+  await waitFor(() => pids.length === 3 && app.ports.length === 0, { what: "three starts" });
   assertEquals(new Set(pids).size, 3);
 });
 
@@ -220,7 +200,7 @@ test("close() gives a child up: it goes on without us, and is reaped when it end
   await child.close();
   await child.close();
   // The name is free, and what is left is held under a name that no application can have.
-  assertEquals(app.names().map((name) => name.replace(/\d+$/, "")), ["@child#"]);
+  assertEquals(namesOf(app).map((name) => name.replace(/\d+$/, "")), ["@child#"]);
   assertEquals(await child.exited, code(5));
   assertEquals(log.ends, []);
 });
@@ -236,10 +216,10 @@ test("A process that a child left behind may hold its pipe: the end is told, and
     assertEquals(await child.exited, code(4));
     assertEquals([log.out, log.ends], ["early\n", [code(4)]]);
     // What is held for the next build says that the end was told.
-    assertEquals(app.names(), ["worker", "worker#ended", "worker#stdout"]);
+    assertEquals(namesOf(app), ["worker", "worker#ended", "worker#stdout"]);
     assertEquals([child.running, child.status, child.kill()], [false, code(4), false]);
     Deno.writeTextFileSync(fifo, "go\n");
-    await waitFor(() => app.carriers.length === 0, { what: "the end of the pipe" });
+    await waitFor(() => app.ports.length === 0, { what: "the end of the pipe" });
     assertEquals([log.out, log.ends], ["early\nlate\n", [code(4)]]);
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -276,7 +256,7 @@ test("openChild() refuses what cannot be started, and leaves nothing", async (ap
     assertThrows(() => spawn(app, "exit 0", { stdout: 1.5 }), RangeError);
     assertThrows(() => spawn(app, "exit 0", { stderr: -1 }), RangeError);
     assertLuoError(() => openChild(app, "a#b", { command: ["true"] }), "EINVAL");
-    assertEquals([app.names(), app.carriers.length], [[], 0]);
+    assertEquals([namesOf(app), app.ports.length], [[], 0]);
     assertEquals([listFds(), childPids()], [fds, children]);
     const { child } = spawn(app, "exit 0");
     assertLuoError(() => spawn(app, "exit 0"), "EEXIST");
@@ -307,7 +287,7 @@ test("openChild() that runs out of descriptors leaves neither a process nor a na
         assertEquals(await child.exited, code(0));
         break;
       }
-      assertEquals([app.names(), app.carriers.length], [[], 0]);
+      assertEquals([namesOf(app), app.ports.length], [[], 0]);
       await waitFor(() => childPids().join() === children.join(), { what: "no child to be left" });
       // What an earlier test had open may be closed only now.
       assertEquals(listFds().filter((fd) => !fds.includes(fd)), []);
@@ -401,7 +381,7 @@ test("An update waits for what handlers have begun with the last output and the 
   const end = Promise.withResolvers<void>();
   const { child } = spawn(app, "echo one; exit 0", { stdout: () => output.promise, exit: () => end.promise });
   await child.exited;
-  const owing = (): number => app.carriers.reduce((sum, { connections }) => sum + connections.owing, 0);
+  const owing = (): number => app.ports.reduce((sum, { connections }) => sum + connections.owing, 0);
   assertEquals(owing(), 2);
   output.resolve();
   await waitFor(() => owing() === 1, { what: "the output handler" });
@@ -409,24 +389,20 @@ test("An update waits for what handlers have begun with the last output and the 
 });
 
 Deno.test("A child that another build takes back is not started again, and is the same; without its handlers it goes on", async () => {
-  const first = new App();
-  first.isReady = false;
+  const first = new FakeLife();
   const { child } = spawn(first, "read line; echo $line; read line; exit 6", { stdin: "piped" });
   assertEquals([child.pid > 0, child.write(new TextEncoder().encode("one\n"))], [true, 4]);
-  const second = new App(nextSide(first.side));
-  second.isReady = false;
+  const second = new FakeLife(nextSide(first.side));
   let drained = 0;
   const taken = spawn(second, "exit 99", { stdin: "piped", stdout: "null", drain: () => void drained++ });
   assertEquals([taken.child.pid, taken.child.isNew, taken.child.running], [child.pid, false, true]);
   // It may be that this build does not stay: nothing that it writes is written yet.
   assertEquals(taken.child.write(new Uint8Array([10])), 0);
-  commit(second.side);
-  second.isReady = true;
-  for (const carrier of second.carriers) carrier.open();
+  second.ready();
   await waitFor(() => drained === 1, { what: "room" });
   assertEquals(taken.child.write(new Uint8Array([10])), 1);
   assertEquals(await taken.child.exited, code(6));
-  assertEquals([taken.log.ends, second.names()], [[code(6)], []]);
+  assertEquals([taken.log.ends, namesOf(second)], [[code(6)], []]);
 });
 
 /** Takes every number that is left. */

@@ -3,36 +3,16 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { makeSocketPair } from "../../sys/helpers_test.ts";
 import { isOpenFd, openFile, type OwnedFd, read, SysError, writeAll } from "../../sys/mod.ts";
 import { waitFor } from "../../testing/wait.ts";
-import { Carriers } from "../carriers.ts";
 import { assertLuoError, coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
+import { FakeLife } from "./helpers_test.ts";
 import { openEpoll } from "./epoll.ts";
 import type { EpollPort, EpollReady } from "./epoll.ts";
 
-/** An image with what `live.epoll` needs of it; `ready` does what the application's `ready()` does. */
-function lifeOf(side: Side) {
-  const carriers = new Carriers();
-  const settling: { settle(): void }[] = [];
-  return {
-    carriers,
-    settling,
-    resources: side.resources,
-    addPort: carriers.add.bind(carriers),
-    removePort: carriers.remove.bind(carriers),
-    addSegment: (one: { settle(): void }) => void settling.push(one),
-    removeSegment: (one: { settle(): void }) => void settling.splice(settling.indexOf(one), 1),
-    ready(): void {
-      commit(side);
-      carriers.open();
-      for (const one of settling) one.settle();
-    },
-  };
-}
-
 /** Two sockets of which the first is a resource, taken by name where it was handed over. */
-function pair(side: Side, name: string): [OwnedFd, OwnedFd] {
+function pair(stack: DisposableStack, side: Side, name: string): [OwnedFd, OwnedFd] {
   const [one, two] = makeSocketPair(1);
   side.resources.add(name, "descriptor", one.fd);
-  return [one, two];
+  return [stack.use(one), stack.use(two)];
 }
 
 type Pair = [OwnedFd, OwnedFd];
@@ -51,11 +31,9 @@ function numbers(epoll: { entries(): { fd: number }[] }): number[] {
 
 Deno.test("live.epoll reports what is ready, and its entries can be changed", async () => {
   const side = coldSide();
-  const life = lifeOf(side);
-  const [one, two] = pair(side, "one");
+  const life = new FakeLife(side);
   using stack = new DisposableStack();
-  stack.use(one);
-  stack.use(two);
+  const [one, two] = pair(stack, side, "one");
   const epoll = await openEpoll(life, "loop", {});
   epoll.add(one, ["in", "et"], 2n ** 64n - 1n);
   assertEquals(epoll.entries(), [{ fd: one.fd, events: ["in", "err", "hup", "et"], data: 2n ** 64n - 1n }]);
@@ -68,7 +46,7 @@ Deno.test("live.epoll reports what is ready, and its entries can be changed", as
   assertEquals(epoll.entries(), []);
   life.ready();
   await epoll.close();
-  assertEquals([epoll.fd, life.carriers.all.length, life.settling.length], [-1, 0, 0]);
+  assertEquals([epoll.fd, life.ports.length, life.settling.length], [-1, 0, 0]);
   assertEquals([isOpenFd(one.fd), life.resources.names().map(({ name }) => name)], [true, ["one"]]);
 });
 
@@ -76,8 +54,8 @@ for (const order of ["before", "behind", "after ready"] as const) {
   Deno.test(`live.epoll, taken ${order} what it watches, has entries on the application's own descriptors`, async () => {
     const old = coldSide();
     using stack = new DisposableStack();
-    const before = await openEpoll(lifeOf(old), "loop", {});
-    const pairs = ["level", "edge", "left"].map((name) => pair(old, name).map((fd) => stack.use(fd)));
+    const before = await openEpoll(new FakeLife(old), "loop", {});
+    const pairs = ["level", "edge", "left"].map((name) => pair(stack, old, name));
     const [[level, toLevel], [edge, toEdge], [left]] = pairs as [Pair, Pair, Pair];
     before.add(level, ["in"], 1n);
     before.add(edge, ["in", "et"], 2n);
@@ -86,7 +64,7 @@ for (const order of ["before", "behind", "after ready"] as const) {
     assertEquals(before.wait().map(({ data }) => data).sort(), [2n, 3n]);
 
     const side = nextSide(old);
-    const life = lifeOf(side);
+    const life = new FakeLife(side);
     const files = new Map<string, OwnedFd>();
     const take = (): void => {
       for (const name of ["level", "edge"]) files.set(name, stack.use(claim(side, name)));
@@ -96,7 +74,7 @@ for (const order of ["before", "behind", "after ready"] as const) {
     if (order === "before") take();
     if (order === "after ready") {
       // With a time before the commit, taps open before the last resource is taken.
-      life.carriers.open();
+      life.open();
       take();
     }
     const mine = [...files.values()].map(({ fd }) => fd);
@@ -112,7 +90,7 @@ for (const order of ["before", "behind", "after ready"] as const) {
     assertEquals(epoll.wait(), [{ events: ["in"], data: 11n }]);
 
     const third = nextSide(side);
-    const last = await openEpoll(lifeOf(third), "loop", {});
+    const last = await openEpoll(new FakeLife(third), "loop", {});
     using again = claim(third, "level");
     assertEquals(last.entries(), [{ fd: again.fd, events: ["in", "err", "hup"], data: 11n }]);
     commit(third);
@@ -122,11 +100,9 @@ for (const order of ["before", "behind", "after ready"] as const) {
 
 Deno.test("live.epoll calls back while something is ready, and not while an update stands still", async () => {
   const side = coldSide();
-  const life = lifeOf(side);
-  const [one, two] = pair(side, "one");
+  const life = new FakeLife(side);
   using stack = new DisposableStack();
-  stack.use(one);
-  stack.use(two);
+  const [one, two] = pair(stack, side, "one");
   const told: EpollReady[][] = [];
   const epoll = await openEpoll(life, "loop", {
     ready(ready) {
@@ -138,7 +114,7 @@ Deno.test("live.epoll calls back while something is ready, and not while an upda
   writeAll(two.fd, new Uint8Array(2));
   life.ready();
   await waitFor(() => told.length === 2, { what: "two calls", timeoutMs: 30_000 });
-  const [port] = life.carriers.all as unknown as [EpollPort];
+  const [port] = life.ports as unknown as [EpollPort];
   port.pause();
   writeAll(two.fd, new Uint8Array(1));
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -152,18 +128,18 @@ Deno.test("live.epoll calls back while something is ready, and not while an upda
 Deno.test("live.epoll goes on when a descriptor was closed behind its back", async () => {
   const old = coldSide();
   using stack = new DisposableStack();
-  const before = await openEpoll(lifeOf(old), "loop", {});
-  const [one, two] = pair(old, "one").map((fd) => stack.use(fd)) as [OwnedFd, OwnedFd];
-  const [other] = pair(old, "other").map((fd) => stack.use(fd)) as [OwnedFd, OwnedFd];
+  const before = await openEpoll(new FakeLife(old), "loop", {});
+  const [one, two] = pair(stack, old, "one");
+  const [other] = pair(stack, old, "other");
   before.add(one, ["out"], 1n);
   before.add(other, ["out"], 2n);
   const side = nextSide(old);
-  const life = lifeOf(side);
+  const life = new FakeLife(side);
   const epoll = await openEpoll(life, "loop", {});
   claim(side, "one")[Symbol.dispose]();
   using mine = claim(side, "other");
-  life.carriers.open();
-  for (const settling of life.settling) settling.settle();
+  life.open();
+  life.settle();
   assertEquals(epoll.entries(), [{ fd: mine.fd, events: ["out", "err", "hup"], data: 2n }]);
   assertEquals(epoll.wait(), [{ events: ["out"], data: 2n }]);
   assertEquals(isOpenFd(two.fd), true);
@@ -172,11 +148,9 @@ Deno.test("live.epoll goes on when a descriptor was closed behind its back", asy
 
 Deno.test("live.epoll refuses bad input and goes on", async () => {
   const side = coldSide();
-  const life = lifeOf(side);
-  const [one, two] = pair(side, "one");
+  const life = new FakeLife(side);
   using stack = new DisposableStack();
-  stack.use(one);
-  stack.use(two);
+  const [one] = pair(stack, side, "one");
   const epoll = await openEpoll(life, "loop", {});
   assertThrows(() => epoll.add(one, ["input" as "in"], 1n), RangeError, 'there is no "input"');
   for (const data of [-1n, 2n ** 64n]) {

@@ -4,17 +4,21 @@
  *
  * @module
  */
+import { Carriers } from "../carriers.ts";
+import { coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
 import type { Carrier } from "../port.ts";
-import { commit, nextSide, type Side } from "../helpers_test.ts";
+import type { Settling } from "../segment.ts";
 
 /** An application, as a resource sees it. */
 export class FakeLife {
   readonly side: Side;
-  readonly ports: Carrier[] = [];
-  #isOpen = false;
+  readonly carriers = new Carriers();
+  readonly settling: Settling[] = [];
+  readonly state = "serving";
+  #isReady = false;
 
   /** @param side one image */
-  constructor(side: Side) {
+  constructor(side: Side = coldSide()) {
     this.side = side;
   }
 
@@ -22,25 +26,51 @@ export class FakeLife {
     return this.side.resources;
   }
 
+  get ports(): readonly Carrier[] {
+    return this.carriers.all;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** The names of everything that it has, with their kinds. */
+  get names(): string[] {
+    return this.resources.names().map(({ name, kind }) => `${name} ${kind}`);
+  }
+
   addPort(port: Carrier): void {
-    this.ports.push(port);
-    if (this.#isOpen) port.open();
+    this.carriers.add(port);
   }
 
   removePort(port: Carrier): void {
-    this.ports.splice(this.ports.indexOf(port), 1);
+    this.carriers.remove(port);
+  }
+
+  addSegment(segment: Settling): void {
+    this.settling.push(segment);
+  }
+
+  removeSegment(segment: Settling): void {
+    this.settling.splice(this.settling.indexOf(segment), 1);
   }
 
   /** The application is ready; in a new build that is the commit. */
   ready(): void {
-    this.#isOpen = true;
+    this.#isReady = true;
     if (this.side.incoming !== null) commit(this.side);
     this.open();
+    this.settle();
   }
 
   /** The taps open, as they do before the commit where an update has a time for it. */
   open(): void {
-    for (const port of this.ports) port.open();
+    this.carriers.open();
+  }
+
+  /** What waits for the commit is done. */
+  settle(): void {
+    for (const one of this.settling) one.settle();
   }
 
   /** An update lets everything stand still. */

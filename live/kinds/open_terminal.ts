@@ -8,8 +8,10 @@ import { openTerminal as makeTerminal, slavePath } from "../../sys/terminal.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import { take } from "../take.ts";
 import { takeover } from "../takeover.ts";
+import type { CommandPlan } from "./child_command.ts";
+import type { ReaperHost } from "./child_reaper.ts";
 import { type LiveTerminal, Terminal, type TerminalOptions, wantedSize } from "./terminal.ts";
-import { findProgram, Program, programName } from "./terminal_program.ts";
+import { planProgram, Program, programName } from "./terminal_program.ts";
 
 /**
  * Takes back a terminal, or makes one.
@@ -19,9 +21,9 @@ import { findProgram, Program, programName } from "./terminal_program.ts";
  * @param options how it is made, and what is done with what comes out of it
  * @returns the terminal; nothing is read before the application is ready
  * @throws {LuoError} `EEXIST`, `EINVAL`
- * @throws {SysError} `ENOENT` no such program, `ENOSPC` too many terminals, and what else posix_spawn(3) answers
+ * @throws {SysError} `ENOENT`, `EACCES` no such program; `ENOSPC` too many terminals, and what else posix_spawn(3) answers
  * @throws {RangeError} a size that is none
- * @throws {TypeError} a command without a name
+ * @throws {TypeError} a command that cannot be one
  */
 export async function openTerminal(
   life: Pick<Lifecycle, "addPort" | "isReady" | "removePort" | "resources">,
@@ -30,18 +32,13 @@ export async function openTerminal(
 ): Promise<LiveTerminal> {
   const { resources } = life;
   const size = wantedSize(options);
-  const { command, cwd, env = {} } = options;
-  const look = (): void => {
-    if (command !== undefined) findProgram(command, env["PATH"] ?? Deno.env.get("PATH"), cwd);
-  };
-  let isNew = false;
+  const made: { plan?: CommandPlan | null } = {};
   const make = (): OwnedFd => {
-    look();
-    isNew = true;
+    made.plan = planProgram(name, options);
     return makeTerminal(size);
   };
   const standIn = (handed: boolean): OwnedFd => {
-    if (!handed) look();
+    if (!handed) planProgram(name, options);
     return openFile("/dev/null");
   };
   const master = await take(resources, name, "terminal", make, standIn);
@@ -53,11 +50,10 @@ export async function openTerminal(
   using undo = new DisposableStack();
   undo.use(master);
   undo.defer(() => resources.drop(name));
-  const program = isNew
-    ? command === undefined
-      ? null
-      : Program.planned(name, resources, { command, cwd, env, terminal: slavePath(master.fd) })
-    : runningProgram(life, name);
+  const { plan } = made;
+  const program = plan === undefined
+    ? runningProgram(life, name)
+    : plannedProgram(life, name, plan, master.fd);
   // What a build that fails has started would be left behind.
   if (takeover.incoming === null || life.isReady) program?.start();
   undo.move();
@@ -77,7 +73,16 @@ export async function openTerminal(
   return terminal;
 }
 
-function runningProgram({ resources }: Pick<Lifecycle, "resources">, name: string): Program | null {
-  const record = resources.claim(programName(name), "part");
-  return record === null ? null : Program.running(name, resources, record);
+function plannedProgram(
+  life: ReaperHost,
+  name: string,
+  plan: CommandPlan | null,
+  master: number,
+): Program | null {
+  return plan === null ? null : Program.planned(name, life, plan, slavePath(master));
+}
+
+function runningProgram(life: ReaperHost, name: string): Program | null {
+  const pidfd = life.resources.claim(programName(name), "part");
+  return pidfd === null ? null : Program.running(name, life, pidfd);
 }

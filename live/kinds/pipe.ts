@@ -23,6 +23,7 @@ import { statAt } from "../../handlers/file.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import type { OverduePolicy } from "../port.ts";
 import type { Resources } from "../resources.ts";
+import { claimUntil } from "../take.ts";
 import { takeover } from "../takeover.ts";
 import { checkFifo, openFifoAt } from "./fifo.ts";
 import { PipePort } from "./pipe_port.ts";
@@ -177,15 +178,8 @@ function takeBack(
   access: PipeAccess,
   undo: DisposableStack,
 ): Ends | null {
-  const claim = (own: string, kind: "pipe" | "part"): OwnedFd | null => {
-    const fd = resources.claim(own, kind);
-    if (fd === null) return null;
-    undo.use(fd);
-    undo.defer(() => resources.unclaim(own));
-    return fd;
-  };
-  const first = claim(name, "pipe");
-  const part = claim(partOf(name), "part");
+  const first = claimUntil(undo, resources, name, "pipe");
+  const part = claimUntil(undo, resources, partOf(name), "part");
   if (first === null && part === null) return null;
   const anonymous = isAnonymousPipe((first ?? part)?.fd ?? -1);
   if (anonymous !== (path === undefined)) {

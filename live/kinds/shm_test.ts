@@ -5,8 +5,7 @@ import { shmName } from "../../sys/helpers_test.ts";
 import { fstat, listFds, openFile, SysError, truncate } from "../../sys/mod.ts";
 import { allocate, shmOpen } from "../../sys/shm.ts";
 import { coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
-import type { Settling } from "../lifecycle.ts";
-import type { SegmentHolder } from "../segment.ts";
+import type { SegmentHolder, Settling } from "../segment.ts";
 import { takeShm } from "./shm.ts";
 
 /** What an application has of its life here: its names, and its segments. */

@@ -6,7 +6,7 @@
 import { anonymousKind } from "../../handlers/anonymous.ts";
 import type { OwnedFd } from "../../sys/mod.ts";
 import type { Lifecycle } from "../lifecycle.ts";
-import type { ResourceKind } from "../resources.ts";
+import type { ResourceKind } from "../resource_name.ts";
 import { take } from "../take.ts";
 import { takeover } from "../takeover.ts";
 import type { Counter, CounterParts } from "./counter.ts";

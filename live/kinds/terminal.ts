@@ -10,7 +10,8 @@
  *    keeps its name until it is closed.
  * 2. A build that has not committed yet asks for a new terminal: the program is started at the commit, so that a build which
  *    fails leaves none behind.
- * 3. The program ignores the hang-up of {@linkcode LiveTerminal.close}: it goes on without a terminal.
+ * 3. The program ignores the hang-up of {@linkcode LiveTerminal.close}: it goes on without a terminal, and is reaped when it
+ *    ends.
  *
  * @module
  */
@@ -163,7 +164,7 @@ export class Terminal implements LiveTerminal {
       read: () => this.#read(),
       drop: () => {
         parts.drop();
-        program?.drop();
+        program?.giveUp();
       },
     }, () => this.#open());
   }
@@ -208,7 +209,6 @@ export class Terminal implements LiveTerminal {
 
   async close(): Promise<void> {
     await this.source?.close();
-    this.#parts.program?.reap();
   }
 
   /** Answers whether there is something to read for. */
@@ -226,7 +226,7 @@ export class Terminal implements LiveTerminal {
   }
 
   #read(): [unknown] | null {
-    const { options: { data, exit }, program } = this.#parts;
+    const { data, exit } = this.#parts.options;
     try {
       const count = read(this.fd, this.#buffer);
       if (count > 0) return [data?.(this.#buffer.slice(0, count), this)];
@@ -237,7 +237,6 @@ export class Terminal implements LiveTerminal {
     }
     this.#isOver = true;
     (this.source as TerminalSource).end();
-    program?.reap();
     return [exit?.(this)];
   }
 }

@@ -1,13 +1,12 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 
 import { assertLuoError } from "../../luo/helpers_test.ts";
 import { childPids, closeFd, isOpenFd, openFile, SysError, write } from "../../sys/mod.ts";
 import { waitFor } from "../../testing/wait.ts";
-import { coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
-import type { Carrier } from "../port.ts";
+import { commit, nextSide } from "../helpers_test.ts";
+import { FakeLife } from "./helpers_test.ts";
 import { openTerminal } from "./open_terminal.ts";
 import { type LiveTerminal, Terminal, type TerminalOptions } from "./terminal.ts";
-import { findProgram } from "./terminal_program.ts";
 
 const PATIENCE = { timeoutMs: 30_000, intervalMs: 2 };
 
@@ -16,37 +15,18 @@ async function untilReaped(pid: number | null): Promise<void> {
   await waitFor(() => pid !== null && !childPids().includes(pid), { what: "the reaping", ...PATIENCE });
 }
 
-/** One image with its taps. */
-class Image {
-  readonly side: Side;
-  readonly ports = new Set<Carrier>();
+/** One image with what came out of its terminals. */
+class Image extends FakeLife {
   said = "";
   ends = 0;
 
-  constructor(side: Side = coldSide()) {
-    this.side = side;
-  }
-
   async terminal(name: string, options: TerminalOptions = {}): Promise<LiveTerminal> {
     const decoder = new TextDecoder();
-    return await openTerminal(
-      {
-        resources: this.side.resources,
-        isReady: false,
-        addPort: (port) => void this.ports.add(port),
-        removePort: (port) => void this.ports.delete(port),
-      },
-      name,
-      {
-        data: (bytes) => void (this.said += decoder.decode(bytes)),
-        exit: () => void this.ends++,
-        ...options,
-      },
-    );
-  }
-
-  open(): void {
-    for (const port of this.ports) port.open();
+    return await openTerminal(this, name, {
+      data: (bytes) => void (this.said += decoder.decode(bytes)),
+      exit: () => void this.ends++,
+      ...options,
+    });
   }
 
   async says(text: string): Promise<void> {
@@ -54,16 +34,12 @@ class Image {
   }
 }
 
-function names(image: Image): string[] {
-  return image.side.resources.names().map(({ name, kind }) => `${name} ${kind}`);
-}
-
 Deno.test("live.terminal reads nothing before its tap is open, and what the program has written then", async () => {
   const image = new Image();
   const shell = await image.terminal("shell", {
     command: ["sh", "-c", "echo begun; read line; echo got $line"],
   });
-  assertEquals(names(image), ["shell terminal", "shell#program part"]);
+  assertEquals(image.names, ["shell terminal", "shell#program part"]);
   const { pid } = shell;
   assert(pid !== null && childPids().includes(pid));
   assertEquals(shell.size, { columns: 80, rows: 24 });
@@ -77,7 +53,7 @@ Deno.test("live.terminal reads nothing before its tap is open, and what the prog
   assertEquals([shell.pid, image.ends], [null, 1]);
   assertEquals(shell.write("nobody"), 0);
   await shell.close();
-  assertEquals([names(image), image.ports.size, shell.fd, shell.path], [[], 0, -1, "/dev/null"]);
+  assertEquals([image.names, image.ports.length, shell.fd, shell.path], [[], 0, -1, "/dev/null"]);
 });
 
 Deno.test("live.terminal hangs its program up when it is closed, and reaps it", async () => {
@@ -91,7 +67,7 @@ Deno.test("live.terminal hangs its program up when it is closed, and reaps it", 
   await untilReaped(pid);
   // The name is free again.
   const again = await image.terminal("shell");
-  assertEquals(names(image), ["shell terminal"]);
+  assertEquals(image.names, ["shell terminal"]);
   await again.close();
 });
 
@@ -126,7 +102,7 @@ Deno.test("live.terminal is taken back with the program, its size and what nobod
   const taken = await second.terminal("shell", { command: ["no-such-program"], columns: 1, rows: 1 });
   assertEquals([taken.pid, taken.path, taken.size], [pid, path, { columns: 33, rows: 44 }]);
   commit(second.side);
-  assertEquals(names(second), ["shell terminal", "shell#program part"]);
+  assertEquals(second.names, ["shell terminal", "shell#program part"]);
   second.open();
   await second.says("got one\r\n");
   taken.write("two\r");
@@ -135,23 +111,61 @@ Deno.test("live.terminal is taken back with the program, its size and what nobod
   await untilReaped(pid);
 });
 
+Deno.test("live.terminal reaps its program when that ends, although something else holds the terminal open", async () => {
+  const image = new Image();
+  const shell = await image.terminal("shell", { command: ["sh", "-c", "read line"] });
+  image.open();
+  const { pid, path } = shell;
+  {
+    using _guest = openFile(path, { read: true, write: true });
+    shell.write("go\r");
+    await untilReaped(pid);
+    assertEquals([image.names, image.ends, image.ports.length], [["shell terminal"], 0, 1]);
+  }
+  await shell.close();
+});
+
+Deno.test("live.terminal gives a program up that goes on after the hang-up, and it is reaped when it ends", async () => {
+  const image = new Image();
+  const shell = await image.terminal("shell", {
+    command: ["sh", "-c", "trap '' HUP; echo deaf; while :; do sleep 0.01; done"],
+  });
+  image.open();
+  await image.says("deaf");
+  const pid = shell.pid ?? 0;
+  await shell.close();
+  assert(childPids().includes(pid));
+  assertMatch(image.names.join(), /^@child#\d+ part$/);
+  // Its name is free, also for another program.
+  const again = await image.terminal("shell", { command: ["sleep", "1000"] });
+  assertEquals(image.names.slice(1), ["shell terminal", "shell#program part"]);
+  Deno.kill(pid, "SIGKILL");
+  await untilReaped(pid);
+  assertEquals(image.names, ["shell terminal", "shell#program part"]);
+  const { pid: second } = again;
+  await again.close();
+  await untilReaped(second);
+  assertEquals([image.names, image.ports.length], [[], 0]);
+});
+
 Deno.test("live.terminal refuses what is wrong, and leaves nothing behind", async () => {
   const image = new Image();
   const before = childPids();
   await using _held = { [Symbol.asyncDispose]: async () => await held.close() };
   const held = await image.terminal("held");
   const wrong: [TerminalOptions, string, new (...args: never[]) => Error, string][] = [
-    [{ command: ["no-such-program"] }, "a", SysError, 'Cannot start "no-such-program": ENOENT'],
-    [{ command: ["/etc/passwd"] }, "a", SysError, "ENOENT"],
-    [{ command: ["sh"], cwd: "/no/such" }, "a", SysError, "ENOENT"],
-    [{ command: ["sh", "\0"] }, "a", TypeError, "NUL"],
-    [{ command: [] }, "a", TypeError, "no name"],
+    [{ command: ["no-such-program"] }, "a", SysError, 'Cannot execve "no-such-program": ENOENT'],
+    [{ command: ["/etc/passwd"] }, "a", SysError, 'Cannot execve "/etc/passwd": EACCES'],
+    [{ command: ["sh"], cwd: "/no/such" }, "a", SysError, 'Cannot chdir "/no/such": ENOENT'],
+    [{ command: ["sh", "\0"] }, "a", TypeError, '"\\u0000" is no argument'],
+    [{ command: ["sh"], env: { "A=B": "" } }, "a", TypeError, '"A=B" cannot be set'],
+    [{ command: [] }, "a", TypeError, "there is no command"],
     [{ columns: 0 }, "a", RangeError, "0 columns"],
     [{ rows: 65536 }, "a", RangeError, "65536 rows"],
   ];
   for (const [options, name, kind, message] of wrong) {
     await assertRejects(() => image.terminal(name, options), kind, message);
-    assertEquals(names(image), ["held terminal"]);
+    assertEquals(image.names, ["held terminal"]);
   }
   const error = await image.terminal("held").catch((error) => error);
   assertLuoError(
@@ -162,7 +176,7 @@ Deno.test("live.terminal refuses what is wrong, and leaves nothing behind", asyn
     '"held" as a terminal: it is in use',
   );
   assertThrows(() => held.resize(0, 1), RangeError);
-  assertEquals([childPids(), image.ports.size], [before, 1]);
+  assertEquals([childPids(), image.ports.length], [before, 1]);
 });
 
 Deno.test("Terminal in a check can be used, and does nothing", async () => {
@@ -177,17 +191,4 @@ Deno.test("Terminal in a check can be used, and does nothing", async () => {
   ]);
   terminal.resize(5, 6);
   await terminal.close();
-});
-
-Deno.test("findProgram() searches PATH as a shell does, from the directory that the program will have", async () => {
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/bin`);
-  await Deno.writeTextFile(`${folder}/bin/tool`, "#!/bin/sh\n", { mode: 0o755 });
-  await Deno.writeTextFile(`${folder}/bin/text`, "", { mode: 0o644 });
-  assertEquals(findProgram(["tool"], `/nowhere:${folder}/bin`), `${folder}/bin/tool`);
-  assertEquals(findProgram(["bin/tool"], "", folder), "bin/tool");
-  assertEquals(findProgram(["tool"], "bin", folder), "bin/tool");
-  assertThrows(() => findProgram(["text"], `${folder}/bin`), SysError, "ENOENT");
-  assertThrows(() => findProgram(["bin"], folder), SysError, "ENOENT");
-  await Deno.remove(folder, { recursive: true });
 });

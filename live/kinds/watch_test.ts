@@ -3,20 +3,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { SysError } from "../../sys/mod.ts";
 import { addWatch, INOTIFY, queuedBytes, watchesOf } from "../../sys/inotify.ts";
 import { type TempDir, tempDir, waitFor } from "../../testing/wait.ts";
-import { Carriers } from "../carriers.ts";
-import { assertLuoError, coldSide, commit, nextSide, type Side } from "../helpers_test.ts";
+import { assertLuoError, coldSide, commit, nextSide } from "../helpers_test.ts";
+import { FakeLife } from "./helpers_test.ts";
 import { type LiveWatch, openWatch, type WatchEvent, type WatchPort } from "./watch.ts";
-
-/** An image with what `live.watch` needs of it. */
-function lifeOf(side: Side) {
-  const carriers = new Carriers();
-  return {
-    carriers,
-    resources: side.resources,
-    addPort: carriers.add.bind(carriers),
-    removePort: carriers.remove.bind(carriers),
-  };
-}
 
 /** A directory with a file in it, and what was told of it. */
 async function scene(): Promise<{ dir: TempDir; file: string; told: WatchEvent[] } & AsyncDisposable> {
@@ -34,7 +23,7 @@ const settle = (watch: LiveWatch): void => (watch as WatchPort).open();
 
 Deno.test("live.watch tells nothing before it is ready, then each event once, with its path", async () => {
   await using here = await scene();
-  const life = lifeOf(coldSide());
+  const life = new FakeLife();
   const watch = await openWatch(life, "config", { event: (event) => void here.told.push(event) });
   const wd = watch.add(here.file, ["modify", "delete_self"]);
   const directory = watch.add(here.dir.path, ["moved_from", "moved_to", "onlydir"]);
@@ -42,7 +31,7 @@ Deno.test("live.watch tells nothing before it is ready, then each event once, wi
   await Deno.writeTextFile(here.file, "1");
   await new Promise((resolve) => setTimeout(resolve, 20));
   assertEquals(here.told, []);
-  life.carriers.open();
+  life.open();
   await until("the event of before", () => here.told.length > 0);
   // Truncated and written: the kernel makes one of two equal events that wait.
   assertEquals(here.told.splice(0), [{ wd, path: here.file, events: ["modify"], name: null, cookie: 0 }]);
@@ -59,31 +48,31 @@ Deno.test("live.watch tells nothing before it is ready, then each event once, wi
   ]);
   assertEquals(watch.paths(), new Map([[directory, here.dir.path]]));
   await watch.close();
-  assertEquals([watch.fd, life.carriers.all.length, life.resources.names().length], [-1, 0, 0]);
+  assertEquals([watch.fd, life.ports.length, life.resources.names().length], [-1, 0, 0]);
 });
 
 Deno.test("live.watch is taken back with its watches, its paths and what waits, in three images", async () => {
   await using here = await scene();
   let side = coldSide();
-  const first = await openWatch(lifeOf(side), "config", {});
+  const first = await openWatch(new FakeLife(side), "config", {});
   const wd = first.add(here.file, ["close_write"]);
   await Deno.writeTextFile(here.file, "1");
   for (const image of [2, 3]) {
     side = nextSide(side);
-    const life = lifeOf(side);
+    const life = new FakeLife(side);
     const told: WatchEvent[] = [];
     const watch = await openWatch(life, "config", { event: (event) => void told.push(event) });
     assertEquals(watch.paths(), new Map([[wd, here.file]]));
     assertEquals(watch.add(here.file, ["close_write"]), wd, "adding it again changes nothing");
     commit(side);
-    life.carriers.open();
+    life.open();
     await until(`image ${image} to be told`, () => told.length > 0);
     assertEquals(told, [{ wd, path: here.file, events: ["close_write"], name: null, cookie: 0 }]);
-    for (const carrier of life.carriers.all) carrier.connections.pause();
+    for (const carrier of life.ports) carrier.connections.pause();
     await Deno.writeTextFile(here.file, `${image}`);
   }
   side = nextSide(side);
-  const last = await openWatch(lifeOf(side), "config", {});
+  const last = await openWatch(new FakeLife(side), "config", {});
   assertEquals(queuedBytes(last.fd), 16, "the last edit waits");
   commit(side);
   await last.close();
@@ -92,11 +81,11 @@ Deno.test("live.watch is taken back with its watches, its paths and what waits, 
 Deno.test("a build takes nothing away before its tap is open, and then watches what it wants", async () => {
   await using here = await scene();
   const old = coldSide();
-  const before = await openWatch(lifeOf(old), "config", {});
+  const before = await openWatch(new FakeLife(old), "config", {});
   const wd = before.add(here.file, ["modify"]);
   const gone = before.add(here.dir.path, ["create"]);
   const side = nextSide(old);
-  const life = lifeOf(side);
+  const life = new FakeLife(side);
   const watch = await openWatch(life, "config", { event: (event) => void here.told.push(event) });
   const masks = (): number[] => watchesOf(watch.fd).map(({ mask }) => mask);
   assertEquals(watch.add(here.file, ["attrib"]), wd);
@@ -118,10 +107,10 @@ Deno.test("a build takes nothing away before its tap is open, and then watches w
 Deno.test("what a failed build added is not told, and what it widened is narrowed again", async () => {
   await using here = await scene();
   const old = coldSide();
-  const before = await openWatch(lifeOf(old), "config", {});
+  const before = await openWatch(new FakeLife(old), "config", {});
   const wd = before.add(here.file, ["modify"]);
   const side = nextSide(old);
-  const life = lifeOf(side);
+  const life = new FakeLife(side);
   // As a build that has failed leaves it: another mask, another watch, and events of both.
   addWatch(before.fd, here.file, INOTIFY.ATTRIB | INOTIFY.MASK_ADD);
   const other = addWatch(before.fd, here.dir.path, INOTIFY.CREATE);
@@ -141,7 +130,7 @@ Deno.test("what a failed build added is not told, and what it widened is narrowe
 
 Deno.test("live.watch tells that events are missing, goes on behind a handler that throws, and awaits promises", async () => {
   await using here = await scene();
-  const life = lifeOf(coldSide());
+  const life = new FakeLife();
   const errors: unknown[] = [];
   const heard = (event: ErrorEvent): void => {
     event.preventDefault();
@@ -163,11 +152,11 @@ Deno.test("live.watch tells that events are missing, goes on behind a handler th
     // Of two files in turn: equal events would become one.
     Deno.chmodSync(count % 2 === 0 ? here.file : `${here.dir.path}/b`, 0o600);
   }
-  life.carriers.open();
+  life.open();
   await until("the overflow", () => here.told.length === limit + 1);
   assertEquals(here.told.at(-1), { wd: -1, path: null, events: ["q_overflow"], name: null, cookie: 0 });
   assertEquals(errors.map(String), ["Error: the first"]);
-  const [port] = life.carriers.all as unknown as [WatchPort];
+  const [port] = life.ports as unknown as [WatchPort];
   assertEquals(port.owing, 1);
   gate.resolve();
   await port.settled();
@@ -177,7 +166,7 @@ Deno.test("live.watch tells that events are missing, goes on behind a handler th
 
 Deno.test("live.watch stops telling when a handler closes it, and refuses to add", async () => {
   await using here = await scene();
-  const life = lifeOf(coldSide());
+  const life = new FakeLife();
   let closed: Promise<void> | undefined;
   const watch = await openWatch(life, "config", {
     event(event, watch) {
@@ -187,7 +176,7 @@ Deno.test("live.watch stops telling when a handler closes it, and refuses to add
   });
   watch.add(here.dir.path, ["create"]);
   for (const name of ["a", "b"]) await Deno.writeTextFile(`${here.dir.path}/${name}`, "");
-  life.carriers.open();
+  life.open();
   await until("the first event", () => closed !== undefined);
   await closed;
   assertEquals(here.told.map(({ name }) => name), ["a"]);
@@ -197,7 +186,7 @@ Deno.test("live.watch stops telling when a handler closes it, and refuses to add
 
 Deno.test("live.watch refuses bad input and goes on", async () => {
   await using here = await scene();
-  const life = lifeOf(coldSide());
+  const life = new FakeLife();
   const watch = await openWatch(life, "config", {});
   assertThrows(() => watch.add(here.file, []), RangeError, "no event is asked for");
   assertThrows(() => watch.add(here.file, ["onlydir"]), RangeError, "no event is asked for");

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { sampleRecord, STATUS } from "../../control/helpers_test.ts";
+import { sampleFd, sampleRecord, STATUS } from "../../control/helpers_test.ts";
 import { type BacklogFacts, checkBacklog, gatherBacklog, longestPause } from "./backlog.ts";
-import { assertLevel, fdReport } from "./helpers_test.ts";
+import { assertLevel } from "./helpers_test.ts";
 
 const GOOD: BacklogFacts = {
   listeners: [{ name: "web", limit: 4096, waiting: 0 }],
@@ -47,10 +47,10 @@ Deno.test("checkBacklog() looks at the kernel", () => {
 Deno.test("gatherBacklog() takes each carried listener once, and the longest pause", () => {
   const backlog = { waiting: 1, limit: 511 };
   const fds = [
-    fdReport({ class: "preserved", name: "web", fd: 5, backlog }),
-    fdReport({ class: "preserved", name: "web", fd: 6, backlog }),
-    fdReport({ class: "unknown", fd: 7, backlog }),
-    fdReport({ class: "preserved", name: "log", fd: 8 }),
+    sampleFd({ class: "preserved", name: "web", fd: 5, backlog }),
+    sampleFd({ class: "preserved", name: "web", fd: 6, backlog }),
+    sampleFd({ class: "unknown", fd: 7, backlog }),
+    sampleFd({ class: "preserved", name: "log", fd: 8 }),
   ];
   const history = [10, 30, null, 20].map((blackout_ms) => sampleRecord({ blackout_ms }));
   const service = { socket: "/s", status: { ...STATUS, fds }, history };

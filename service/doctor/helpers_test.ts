@@ -5,7 +5,6 @@
  */
 import { assert, assertEquals } from "@std/assert";
 
-import type { FdReport } from "../../control/types.ts";
 import type { Finding, Level } from "./finding.ts";
 
 /** Asserts how bad one finding is, and that it has an advice where one is due; gives its words. */
@@ -16,21 +15,4 @@ export function assertLevel(findings: readonly Finding[], id: string, level: Lev
   if (level === "problem" || level === "warning") assert((advice ?? "").length > 10, `${id}: ${what}`);
   if (level === "ok") assertEquals(advice, null, id);
   return `${what} ${advice ?? ""}`;
-}
-
-/** A descriptor of nobody. */
-export function fdReport(changes: Partial<FdReport> = {}): FdReport {
-  return {
-    fd: 9,
-    class: "unknown",
-    what: "a pipe",
-    note: null,
-    session: null,
-    token: null,
-    name: null,
-    compatible: null,
-    hint: "no handler: closed at the next update",
-    backlog: null,
-    ...changes,
-  };
 }

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { STATUS } from "../../control/helpers_test.ts";
-import { assertLevel, fdReport } from "./helpers_test.ts";
+import { sampleFd, STATUS } from "../../control/helpers_test.ts";
+import { assertLevel } from "./helpers_test.ts";
 import { checkLimits, gatherLimits, heldBy, type LimitFacts, neededDescriptors } from "./limits.ts";
 import type { ProcessLimits } from "./proc_text.ts";
 import { lookAt } from "./subject.ts";
@@ -76,9 +76,9 @@ Deno.test("heldBy() counts descriptors, files and connections", () => {
       { name: "old", direction: "incoming" as const, files },
     ],
     fds: [
-      fdReport(),
-      fdReport({ class: "preserved", name: "web", compatible: "stream-v1" }),
-      fdReport({ class: "preserved", name: "talk", compatible: "stream-v1", token: "7" }),
+      sampleFd(),
+      sampleFd({ class: "preserved", name: "web", compatible: "stream-v1" }),
+      sampleFd({ class: "preserved", name: "talk", compatible: "stream-v1", token: "7" }),
     ],
   };
   assertEquals(heldBy({ socket: "/s", status, history: [] }), { fds: 3, files: 1, connections: 1 });

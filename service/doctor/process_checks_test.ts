@@ -1,7 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { sampleFd } from "../../control/helpers_test.ts";
 import { checkDescriptors } from "./descriptors.ts";
 import { checkExecution, type ExecutionFacts, gatherExecution } from "./execution.ts";
-import { assertLevel, fdReport } from "./helpers_test.ts";
+import { assertLevel } from "./helpers_test.ts";
 import { checkNamespaces, gatherNamespaces, type NamespaceFacts } from "./namespaces.ts";
 import { checkRuntime, gatherRuntime, type RuntimeFacts } from "./runtime.ts";
 import { lookAt } from "./subject.ts";
@@ -46,13 +47,13 @@ Deno.test("checkNamespaces() judges /proc and PID 1", () => {
 });
 
 Deno.test("checkDescriptors() names what the next update would close", () => {
-  assertLevel(checkDescriptors([fdReport({ class: "runtime" })], "serving"), "descriptors", "ok");
+  assertLevel(checkDescriptors([sampleFd({ class: "runtime" })], "serving"), "descriptors", "ok");
   assertLevel(checkDescriptors(undefined, "serving"), "descriptors", "note");
   assertMatch(
-    assertLevel(checkDescriptors([fdReport()], "serving"), "descriptors", "note"),
+    assertLevel(checkDescriptors([sampleFd({ fd: 9 })], "serving"), "descriptors", "note"),
     /1 descriptor is .*: 9 a pipe /,
   );
-  const many = Array.from({ length: 10 }, (_, fd) => fdReport({ fd }));
+  const many = Array.from({ length: 10 }, (_, fd) => sampleFd({ fd }));
   assertMatch(
     assertLevel(checkDescriptors(many, "updating"), "descriptors", "note"),
     /10 .*update is under way.*and 2 more/,

@@ -6,6 +6,7 @@
  */
 import { type AppParts, READY_IN_CHECK } from "../update/_fixtures.ts";
 import { descriptors, type TestApp, waitFor } from "../../testing/mod.ts";
+import { textOf } from "./_kit.ts";
 
 /** Something that a build was told of a child. */
 export interface Told {
@@ -109,21 +110,6 @@ export async function untilEnded(dir: string, count: number): Promise<void> {
   });
 }
 
-/** Makes a FIFO. */
-export function makeFifo(path: string): void {
-  const { success } = new Deno.Command("mkfifo", { args: [path] }).outputSync();
-  if (!success) throw new Error(`Cannot make FIFO ${path}`);
-}
-
-/** What is in a file; nothing if it is not there. */
-export function textOf(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
-}
-
 /** Does a file exist? */
 export function exists(path: string): boolean {
   try {
@@ -138,6 +124,11 @@ export function exists(path: string): boolean {
 export function stateOf(pid: number): string | null {
   const text = textOf(`/proc/${pid}/stat`);
   return text === "" ? null : text.slice(text.lastIndexOf(")") + 2)[0] ?? null;
+}
+
+/** Waits until a process is not there any more, not even as a zombie. */
+export async function untilGone(pid: number): Promise<void> {
+  await waitFor(() => stateOf(pid) === null, { what: `process ${pid} to be reaped`, timeoutMs: 30_000 });
 }
 
 /** The parent of a process; null when it is gone. */

@@ -4,19 +4,21 @@
  * is looked at from outside, and must be what it was.
  *
  * Happy path: {@linkcode carries} with the statements that take the resource, and a `look` that gives what can be seen of it.
+ * Tests with ways of their own begin with {@linkcode running}.
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import {
   type Descriptor,
   descriptors,
   freePort,
+  startApp,
+  type StartOptions,
   type TestApp,
   type UpdateRecord,
 } from "../../testing/mod.ts";
-import { appText, builds, Client, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { startApp } from "../../testing/mod.ts";
+import { type AppParts, builds, once, READY_IN_CHECK } from "../update/_fixtures.ts";
 
 /** The application, as a test sees it. */
 export interface Stage {
@@ -62,33 +64,94 @@ const ENDS = [
  * @param carried the resource
  */
 export async function carries<Seen>(t: Deno.TestContext, carried: Carried<Seen>): Promise<void> {
-  await using all = builds();
-  const { before = "", use, routes = "" } = carried;
+  const { before = "", use, routes = "", args = [] } = carried;
   const parts = { before, use, routes };
-  const first = await all.write("first", parts);
-  const port = freePort();
-  await using app = await startApp({ entry: first, args: [String(port), ...carried.args ?? []] });
-  const stage: Stage = {
-    app,
-    port,
-    async ask(path) {
-      using client = await Client.open(port);
-      return await client.text(path);
-    },
-  };
+  await using stage = await running({ ...parts, args });
+  const { app } = stage;
   await carried.prepare?.(stage);
   const seen = await carried.look(stage);
   let generation = 0;
   for (const [index, [outcome, ready]] of ENDS.entries()) {
     await t.step(`${outcome}${index === 3 ? " afterwards" : ""}`, async () => {
-      const build = await all.write(`build-${index}`, appText({ ...parts, label: `v${index + 2}`, ready }));
-      const record = await app.upgrade({ build });
-      assertEquals(record.outcome, outcome, `${record.reason}\n${app.output().stderr}`);
+      await stage.ends(outcome, { ...parts, label: `v${index + 2}`, ready });
       if (outcome === "committed") generation++;
       assertEquals((await app.status()).generation, generation);
       assertEquals(await carried.look(stage), seen);
       await carried.works?.(stage, outcome);
     });
+  }
+}
+
+/** A running application, and builds for it. */
+export interface Running extends Stage, AsyncDisposable {
+  /** Updates to a build. */
+  upgrade(build: AppParts | string): Promise<UpdateRecord>;
+  /** Updates to a build, which must end like that. */
+  ends(outcome: UpdateRecord["outcome"], build: AppParts | string): Promise<UpdateRecord>;
+  /** Updates to a build that must commit. */
+  commits(build: AppParts | string): Promise<UpdateRecord>;
+  /** Updates to a build that must be refused for a reason, before anything stands still. */
+  refuses(build: AppParts | string, reason: RegExp): Promise<void>;
+}
+
+/** How an application is started, beside its pieces. */
+export type RunOptions = Omit<StartOptions, "entry">;
+
+/**
+ * Starts an application, for tests that go their own ways through updates.
+ *
+ * @param parts its pieces
+ * @param options how it is started; its arguments come behind the port
+ */
+export async function running(
+  { args = [], ...parts }: AppParts & { readonly args?: readonly string[] },
+  options: RunOptions = {},
+): Promise<Running> {
+  await using undo = new AsyncDisposableStack();
+  const all = undo.use(builds());
+  const port = freePort();
+  const entry = await all.write("first", parts);
+  const app = undo.use(await startApp({ ...options, entry, args: [String(port), ...args] }));
+  const kept = undo.move();
+  let count = 0;
+  const upgrade = async (build: AppParts | string): Promise<UpdateRecord> =>
+    await app.upgrade({ build: await all.write(`build-${count++}`, build) });
+  const ends: Running["ends"] = async (outcome, build) => {
+    const record = await upgrade(build);
+    assertEquals(record.outcome, outcome, `${record.reason}\n${app.output().stderr}`);
+    return record;
+  };
+  return {
+    app,
+    port,
+    ask: (path) => once(port, path),
+    upgrade,
+    ends,
+    async commits(build) {
+      const record = await ends("committed", build);
+      assertEquals(record.reason, null);
+      return record;
+    },
+    async refuses(build, reason) {
+      assertMatch((await ends("refused", build)).reason ?? "", reason);
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** A function for an application: the words of what something throws, as an answer. */
+export const CATCHES = `const caught = async (make: () => Promise<unknown>): Promise<Response> => {
+  try { await make(); return new Response("nothing"); } catch (error) {
+    return new Response(\`\${(error as { code?: string }).code ?? (error as Error).name}: \${(error as Error).message}\`);
+  }
+};`;
+
+/** What is in a file; nothing if it is not there. */
+export function textOf(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
   }
 }
 

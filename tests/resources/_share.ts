@@ -19,16 +19,6 @@ const share = (fd: number, name: string): Response => {
   return new Response("shared");
 };`;
 
-/** Imports of an application that puts something else behind the duplicate which is held of a descriptor. */
-export const SWAPPING = `import { dupOnto } from "${SYS}/fd.ts";
-import { createEventfd } from "${SYS}/eventfd.ts";
-import { createTimerfd } from "${SYS}/timerfd.ts";
-const swap = (other: "eventfd" | "timerfd", onto: number): Response => {
-  using made = other === "eventfd" ? createEventfd() : createTimerfd("monotonic");
-  dupOnto(made.fd, onto);
-  return new Response("swapped");
-};`;
-
 /**
  * Asks an application for a duplicate of one of its descriptors.
  *

@@ -96,15 +96,3 @@ export async function lookFromOutside(stage: Stage, name = "shell"): Promise<unk
     path,
   };
 }
-
-/** Waits until a process is not there any more, not even as a zombie. */
-export async function untilGone(pid: number): Promise<void> {
-  const isGone = (): boolean => {
-    try {
-      return processInfo(pid).pid !== pid;
-    } catch {
-      return true;
-    }
-  };
-  await waitFor(isGone, { what: `process ${pid} to be reaped`, timeoutMs: PATIENCE_MS });
-}

@@ -1,19 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
-import { freePort, startApp, waitFor } from "../../testing/mod.ts";
-import { builds, once } from "../update/_fixtures.ts";
+import { waitFor } from "../../testing/mod.ts";
+import { makeFifo } from "../../sys/pipe.ts";
 import {
   childApp,
   type Children,
   childrenOf,
   exists,
   holdings,
-  makeFifo,
   stateOf,
   told,
   toldOf,
   untilEnded,
   WAITS,
 } from "./_child_app.ts";
+import { running, type Stage } from "./_kit.ts";
 
 /** The children, by the time at which they end. */
 const NAMES = ["unseen", "during", "killed", "after"];
@@ -39,28 +39,24 @@ function build(label: string, changes: Partial<Parameters<typeof childApp>[0]> =
   return childApp({ label, children, more: ENDS_UNSEEN, ...changes });
 }
 
-async function childrenIn(port: number): Promise<Children> {
-  return JSON.parse(await once(port, "/children"));
+async function childrenIn(ask: Stage["ask"]): Promise<Children> {
+  return JSON.parse(await ask("/children"));
 }
 
 /** Plays one update in which children end before, in and after the pause. */
 async function play(ready: string, check: (dir: string, outcome: string | null) => void): Promise<void> {
-  await using all = builds();
-  const port = freePort();
-  const empty = await all.write("empty", childApp({ label: "v0", children: {} }));
-  const dir = await Deno.makeTempDir();
+  await using service = await running(childApp({ label: "v0", children: {} }));
+  const { app, app: { dir }, ask } = service;
   for (const name of NAMES) makeFifo(`${dir}/${name}`);
-  await using app = await startApp({ entry: empty, args: [String(port)], cwd: dir });
   const file = (name: string) => `${dir}/${name}`;
-  assertEquals((await app.upgrade({ build: await all.write("first", build("v1")) })).outcome, "committed");
-  await waitFor(async () => Object.values(await childrenIn(port)).every(({ pid }) => pid > 0), {
+  await service.commits(build("v1"));
+  await waitFor(async () => Object.values(await childrenIn(ask)).every(({ pid }) => pid > 0), {
     what: "all children to be started",
   });
-  const before = await childrenIn(port);
+  const before = await childrenIn(ask);
   const pids = NAMES.map((name) => before[name]?.pid ?? 0);
   assertEquals(pids.map((pid) => stateOf(pid) !== null), NAMES.map(() => true));
-  const next = await all.write("next", build("v2", { ready, holds: true }));
-  const verdict = app.upgrade({ build: next });
+  const verdict = service.upgrade(build("v2", { ready, holds: true }));
   await waitFor(() => exists(file("holds")), { what: "the new build to hold" });
   // Nobody looks: the one that has ended before is a zombie.
   assertEquals(stateOf(pids[0] ?? 0), "Z");
@@ -85,41 +81,30 @@ async function play(ready: string, check: (dir: string, outcome: string | null) 
   await waitFor(() => holdings(app).pidfds === 0, { what: "no process to be held" });
   // A good update, and everything starts anew.
   await Deno.remove(file("go"));
-  assertEquals((await app.upgrade({ build: await all.write("good", build("v3")) })).outcome, "committed");
+  await service.commits(build("v3"));
   await waitFor(
-    async () => Object.values(await childrenIn(port)).every(({ pid, isNew }) => pid > 0 && isNew),
+    async () => Object.values(await childrenIn(ask)).every(({ pid, isNew }) => pid > 0 && isNew),
     {
       what: "all children to be started anew",
     },
   );
-  await Deno.remove(dir, { recursive: true });
 }
 
-Deno.test("ends before, in and after the pause are told by the new build, once, and reaped", async () => {
-  await play("await live.ready();", (dir, outcome) => {
-    assertEquals(outcome, "committed");
-    const seven = [["v2", false, 7, null]];
-    assertEquals(NAMES.map((name) => toldOf(dir, name).ends), [
-      seven,
-      seven,
-      [["v2", false, 137, "SIGKILL"]],
-      seven,
-    ]);
+for (
+  const [who, wanted, label, ready] of [
+    ["the new build", "committed", "v2", "await live.ready();"],
+    ["the build that came back", "rolled-back", "v1", 'throw new Error("no luck");'],
+  ] as const
+) {
+  Deno.test(`ends before, in and after the pause are told by ${who}, once, and reaped`, async () => {
+    await play(ready, (dir, outcome) => {
+      assertEquals(outcome, wanted);
+      const seven = [[label, false, 7, null]];
+      const killed = [[label, false, 137, "SIGKILL"]];
+      assertEquals(NAMES.map((name) => toldOf(dir, name).ends), [seven, seven, killed, seven]);
+    });
   });
-});
-
-Deno.test("ends before, in and after the pause are told by the build that came back, once, and reaped", async () => {
-  await play('throw new Error("no luck");', (dir, outcome) => {
-    assertEquals(outcome, "rolled-back");
-    const seven = [["v1", false, 7, null]];
-    assertEquals(NAMES.map((name) => toldOf(dir, name).ends), [
-      seven,
-      seven,
-      [["v1", false, 137, "SIGKILL"]],
-      seven,
-    ]);
-  });
-});
+}
 
 Deno.test("ends around a recovery are told as far as the kernel knows them", async () => {
   const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);

@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { freePort, startApp, type StartOptions, type TestApp, waitFor } from "../../testing/mod.ts";
-import { type Builds, builds, once } from "../update/_fixtures.ts";
+import { type TestApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
 import {
   childApp,
   type ChildAppOptions,
@@ -9,46 +8,33 @@ import {
   exists,
   holdings,
   stateOf,
-  textOf,
   told,
   toldOf,
 } from "./_child_app.ts";
+import { running, textOf } from "./_kit.ts";
 
 /** An application and what a test does with it. */
 interface Scene {
   app: TestApp;
   dir: string;
-  all: Builds;
   ask(path: string): Promise<string>;
   children(): Promise<Children>;
   pid(name: string): Promise<number>;
   /** Updates, and asserts how that ends. */
-  update(outcome: string, options: ChildAppOptions): Promise<{ reason: string | null; dropped: string[] }>;
+  update(outcome: UpdateRecord["outcome"], options: ChildAppOptions): Promise<UpdateRecord>;
 }
 
-async function play(
-  options: ChildAppOptions,
-  body: (scene: Scene) => Promise<void>,
-  start: Partial<StartOptions> = {},
-): Promise<void> {
-  await using all = builds();
-  const port = freePort();
-  const entry = await all.write(options.label, childApp(options));
-  await using app = await startApp({ entry, args: [String(port)], ...start });
-  const ask = (path: string) => once(port, path);
+async function play(options: ChildAppOptions, body: (scene: Scene) => Promise<void>): Promise<void> {
+  await using service = await running(childApp(options));
+  const { app, ask } = service;
   const children = async (): Promise<Children> => JSON.parse(await ask("/children"));
   await body({
     app,
     dir: app.dir,
-    all,
     ask,
     children,
     pid: async (name) => (await children())[name]?.pid ?? -1,
-    async update(outcome, next) {
-      const record = await app.upgrade({ build: await all.write(next.label, childApp(next)) });
-      assertEquals(record.outcome, outcome, `${record.reason}\n${app.output().stderr}`);
-      return { reason: record.reason, dropped: [...record.dropped] };
-    },
+    update: (outcome, next) => service.ends(outcome, childApp(next)),
   });
 }
 
@@ -60,7 +46,7 @@ Deno.test("children that a build does not use go on, and are reaped when they en
   await play({ label: "v1", children, more }, async (s) => {
     const [sleeper, reading, writer] = [await s.pid("sleeper"), await s.pid("reader"), await s.pid("writer")];
     const { dropped } = await s.update("committed", { label: "v2", children: {} });
-    assertEquals(dropped.sort(), ["reader", "sleeper", "writer"]);
+    assertEquals([...dropped].sort(), ["reader", "sleeper", "writer"]);
     // Who reads finds the end, who writes finds nobody.
     await waitFor(() => stateOf(reading) === null && stateOf(writer) === null, { what: "two to be reaped" });
     assertEquals(stateOf(sleeper), "S");

@@ -3,14 +3,15 @@ import { parseInterests } from "../../sys/epoll.ts";
 import { createSocket } from "../../sys/mod.ts";
 import { sendDatagram } from "../../sys/network.ts";
 import { heirloomRoot, type TestApp } from "../../testing/mod.ts";
-import { appText, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { carries, fdInfoOf } from "./_kit.ts";
-import { running } from "./_running.ts";
+import { READY_IN_CHECK } from "../update/_fixtures.ts";
+import { carries, fdInfoOf, running } from "./_kit.ts";
+import { refusesSwapped, SWAP_ROUTE, SWAPPING } from "./_swap.ts";
 
 const BEFORE = `
 import {
-  bindSocket, createMemfd, createSocket, dupFd, dupOnto, getsockname, read,
+  bindSocket, createSocket, dupFd, getsockname, read,
 } from "file://${heirloomRoot()}/sys/mod.ts";
+${SWAPPING}
 const bound = () => {
   const socket = createSocket("inet", "datagram");
   bindSocket(socket.fd, { family: "inet", host: "127.0.0.1", port: 0 });
@@ -30,7 +31,7 @@ if (live.generation === 0 && loop.entries().length === 0) {
   inner.add(sockets.get("once"), ["in", "oneshot"], 4n);
 }`;
 
-const ROUTES = `
+const ROUTES = `${SWAP_ROUTE}
 const named = () => sockets.get(query.get("socket"));
 const shown = (list) => JSON.stringify(list, (_, value) => typeof value === "bigint" ? String(value) : value);
 try {
@@ -53,11 +54,6 @@ try {
       break;
     }
     case "/twice": await live.inherit("second", () => dupFd(loop.fd)); break;
-    case "/swap": {
-      using other = createMemfd("other");
-      dupOnto(other.fd, Number(query.get("fd")));
-      break;
-    }
   }
   if (path.length > 1 && !["/fill", "/hash", "/line", "/lines", "/slow", "/generation"].includes(path)) {
     return new Response("done");
@@ -129,10 +125,9 @@ Deno.test("what is ready when an update comes is told behind it, with its data",
   for (const name of ["level", "edge", "once"]) send(Number(await ask(`/port?socket=${name}`)));
   assertEquals(await ready(ask), [LEVEL, EDGE, INNER]);
   assertEquals(await ready(ask, "/inner"), [ONCE]);
-  const failing = appText({ ...PARTS, ready: `${READY_IN_CHECK}throw new Error("no luck");` });
-  for (const [text, outcome] of [[appText(PARTS), "committed"], [failing, "rolled-back"]] as const) {
-    const record = await service.upgrade(text);
-    assertEquals(record.outcome, outcome, `${record.reason}`);
+  const failing = { ...PARTS, ready: `${READY_IN_CHECK}throw new Error("no luck");` };
+  for (const [build, outcome] of [[PARTS, "committed"], [failing, "rolled-back"]] as const) {
+    await service.ends(outcome, build);
     assertEquals(
       await ready(ask),
       [LEVEL, EDGE],
@@ -149,28 +144,22 @@ Deno.test("what is wrong with an epoll is refused, and the next update is good",
   const { app, ask } = service;
   const expected = await entries(app, "loop");
   const good = async (wanted = expected): Promise<void> => {
-    const record = await service.upgrade(appText(PARTS));
-    assertEquals(record.outcome, "committed", `${record.reason}`);
+    await service.commits(PARTS);
     assertEquals(await entries(app, "loop"), wanted);
-  };
-  const refused = async (text: string, reason: RegExp): Promise<void> => {
-    const record = await service.upgrade(text);
-    assertEquals(record.outcome, "refused");
-    assertMatch(record.reason ?? "", reason);
   };
   await t.step("an entry on a descriptor that is not carried", async () => {
     assertEquals(await ask("/uncarried"), "done");
     const fd = await ask("/fd?socket=uncarried");
     const sentence =
       `Cannot carry the entry on fd ${fd} of an epoll: its file, .*, is not preserved in session "heirloom"`;
-    await refused(appText(PARTS), new RegExp(sentence));
+    await service.refuses(PARTS, new RegExp(sentence));
     assertEquals(await ready(ask), [], "it goes on");
     assertEquals(await ask("/remove?socket=uncarried"), "done");
     await good();
   });
   await t.step("a name of another kind", async () => {
-    await refused(
-      appText({ use: 'await live.watch("loop");' }),
+    await service.refuses(
+      { use: 'await live.watch("loop");' },
       /Cannot take "loop" as a watch: it was handed over as an epoll/,
     );
     await good();
@@ -180,10 +169,7 @@ Deno.test("what is wrong with an epoll is refused, and the next update is good",
     await good();
   });
   await t.step("changed kind behind our back", async () => {
-    const files = (await app.sessions()).flatMap(({ files }) => files);
-    const fd = files.find(({ name }) => name === "loop")?.fd;
-    assertEquals(await ask(`/swap?fd=${fd}`), "done");
-    await refused(appText(PARTS), /Cannot use fd \d+ as an epoll: it is \/memfd:other/);
+    await refusesSwapped(service, "loop", "memfd", "an epoll", PARTS);
     await good();
   });
   await t.step("a number that is another file by now", async () => {
@@ -195,8 +181,7 @@ Deno.test("what is wrong with an epoll is refused, and the next update is good",
   });
   await t.step("a build that does not take what is watched", async () => {
     const use = USE.replace('["level", "edge", "once"]', '["edge", "once"]');
-    const record = await service.upgrade(appText({ ...PARTS, use }));
-    assertEquals([record.outcome, record.dropped], ["committed", ["level"]], `${record.reason}`);
+    assertEquals((await service.commits({ ...PARTS, use })).dropped, ["level"]);
     const left = expected.filter((entry) => !entry.startsWith("19 1 "));
     assertEquals(left.length, expected.length - 1);
     assertEquals(await entries(app, "loop"), left);

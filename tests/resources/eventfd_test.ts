@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 
 import { addCount } from "../../sys/eventfd.ts";
-import { delay, freePort, startApp, waitFor } from "../../testing/mod.ts";
-import { appText, builds, once, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { carries, descriptorOf, fdInfoOf, type Stage } from "./_kit.ts";
-import { shared, SHARING, SWAPPING } from "./_share.ts";
+import { delay, waitFor } from "../../testing/mod.ts";
+import { READY_IN_CHECK } from "../update/_fixtures.ts";
+import { carries, CATCHES, fdInfoOf, running, type Stage } from "./_kit.ts";
+import { shared, SHARING } from "./_share.ts";
+import { refusesSwapped, SWAP_ROUTE, SWAPPING } from "./_swap.ts";
 
 /** What the kernel says of an eventfd, as numbers. */
 async function seen({ app }: Pick<Stage, "app">, name: string): Promise<Record<string, number>> {
@@ -49,13 +50,12 @@ const work = await live.eventfd("work", { signalled: (value) => void (total += N
 };
 
 Deno.test("what a second process adds all along is counted once, whatever becomes of the updates", async () => {
-  await using all = builds();
-  const port = freePort();
-  await using app = await startApp({ entry: await all.write("first", COUNTING), args: [String(port)] });
-  using mine = await shared((name) => once(port, `/share?with=${name}`));
-  let [added, running] = [0, true];
+  await using service = await running(COUNTING);
+  const { ask } = service;
+  using mine = await shared((name) => ask(`/share?with=${name}`));
+  let [added, stopped] = [0, false];
   const adding = (async () => {
-    while (running) {
+    while (!stopped) {
       assert(addCount(mine.fd, 1n));
       added++;
       await delay(1);
@@ -69,34 +69,23 @@ Deno.test("what a second process adds all along is counted once, whatever become
     ["committed", "work.add(5); await live.ready();"],
   ] as const;
   for (const [index, [outcome, ready]] of ends.entries()) {
-    const build = await all.write(`build-${index}`, appText({ ...COUNTING, label: `v${index + 2}`, ready }));
     const before = added;
-    const record = await app.upgrade({ build });
-    assertEquals(record.outcome, outcome, `${record.reason}\n${app.output().stderr}`);
+    await service.ends(outcome, { ...COUNTING, label: `v${index + 2}`, ready });
     assert(added > before, "nothing was added during the update");
   }
-  running = false;
+  stopped = true;
   await adding;
-  await waitFor(async () => Number(await once(port, "/total")) >= added + 5, {
+  await waitFor(async () => Number(await ask("/total")) >= added + 5, {
     what: "all to be counted",
     timeoutMs: 30_000,
   });
   await delay(50);
-  assertEquals(Number(await once(port, "/total")), added + 5);
+  assertEquals(Number(await ask("/total")), added + 5);
 });
 
 Deno.test("an eventfd under another kind, another mode or two names is refused, and the next update is as ever", async () => {
-  await using all = builds();
-  const port = freePort();
   const routes = `${ROUTES}
-  if (path === "/twice") {
-    try {
-      await live.inherit("twice", () => new Copy(work.fd).owned, { type: "eventfd" });
-      return new Response("taken");
-    } catch (error) {
-      return new Response((error as { code: string }).code);
-    }
-  }
+  if (path === "/twice") return await caught(() => live.inherit("twice", () => dupFd(work.fd), { type: "eventfd" }));
   if (path === "/full") {
     const answers = [work.add(2n ** 64n - 2n), work.add(2n ** 64n - 9n), work.add(1), work.take()];
     for (const bad of [-1, 2n ** 64n - 1n, 0.5]) {
@@ -105,21 +94,16 @@ Deno.test("an eventfd under another kind, another mode or two names is refused, 
     work.add(7);
     return new Response(answers.join(" "));
   }`;
-  const before = `import { dupFd } from "${new URL("../../sys/mod.ts", import.meta.url).href}";
-class Copy {
-  owned;
-  constructor(fd: number) {
-    this.owned = dupFd(fd);
-  }
-}`;
-  const entry = await all.write("first", { before, use: USE, routes });
-  await using app = await startApp({ entry, args: [String(port)] });
-  assertEquals(await once(port, "/twice"), "EBUSY");
+  const before = `import { dupFd } from "${new URL("../../sys/mod.ts", import.meta.url).href}";\n${CATCHES}`;
+  const parts = { before, use: USE, routes };
+  await using service = await running(parts);
+  const { ask } = service;
+  assertMatch(await ask("/twice"), /^EBUSY: /);
   assertEquals(
-    await once(port, "/full"),
+    await ask("/full"),
     `false true false ${2n ** 64n - 2n} RangeError RangeError RangeError`,
   );
-  const held = await seen({ app }, "work");
+  const held = await seen(service, "work");
   const bad: readonly (readonly [string, RegExp])[] = [
     [`await live.timer("work");`, /handed over as an eventfd/],
     [`await live.segment("work", { size: 1 });`, /handed over as an eventfd/],
@@ -132,39 +116,23 @@ class Copy {
   if (!semaphoreTold) console.log("ignored: this kernel does not tell the mode of an eventfd");
   for (const [index, [use, reason]] of bad.entries()) {
     if (!semaphoreTold && index > 2 && index < 5) continue;
-    const record = await app.upgrade({ build: await all.write(`bad-${index}`, { use }) });
     // The check finds it: nothing has stood still.
-    assertEquals(record.outcome, "refused", `${use}: ${record.reason}`);
-    assertMatch(record.reason ?? "", reason);
-    assertEquals(await seen({ app }, "work"), held);
+    await service.refuses({ use }, reason);
+    assertEquals(await seen(service, "work"), held);
   }
-  const good = await app.upgrade({ build: await all.write("good", { before, use: USE, routes }) });
-  assertEquals(good.outcome, "committed", `${good.reason}`);
-  assertEquals(await seen({ app }, "work"), held);
-  assertEquals(await once(port, "/turn"), "7 1 1 0");
+  await service.commits(parts);
+  assertEquals(await seen(service, "work"), held);
+  assertEquals(await ask("/turn"), "7 1 1 0");
 });
 
 Deno.test("an eventfd whose duplicate has become a timer behind our back is refused once, and healed", async () => {
-  await using all = builds();
-  const port = freePort();
-  const parts = {
-    before: SWAPPING,
-    use: USE,
-    routes: `${ROUTES}\n  if (path === "/swap") return swap("timerfd", Number(query.get("onto")));`,
-  };
-  await using app = await startApp({ entry: await all.write("first", parts), args: [String(port)] });
-  const held = await seen({ app }, "work");
-  const { fd } = await descriptorOf(app, "work");
-  await once(port, `/swap?onto=${fd}`);
-  assertEquals((await descriptorOf(app, "work")).description, "timerfd");
-  const next = await all.write("next", { ...parts, label: "v2" });
-  const refused = await app.upgrade({ build: next });
-  assertEquals(refused.outcome, "refused");
-  assertMatch(refused.reason ?? "", /as an eventfd: it is anon_inode:\[timerfd\]/);
-  assertEquals(await once(port, "/"), "v1");
-  assertEquals(await seen({ app }, "work"), held, "what was lost is held anew");
-  const good = await app.upgrade({ build: next });
-  assertEquals(good.outcome, "committed", `${good.reason}`);
-  assertEquals(await seen({ app }, "work"), held);
-  assertEquals(await once(port, "/turn"), "7 1 1 0");
+  const parts = { before: SWAPPING, use: USE, routes: ROUTES + "\n" + SWAP_ROUTE };
+  const next = { ...parts, label: "v2" };
+  await using service = await running(parts);
+  const held = await seen(service, "work");
+  await refusesSwapped(service, "work", "timerfd", "an eventfd", next);
+  assertEquals(await seen(service, "work"), held, "what was lost is held anew");
+  await service.commits(next);
+  assertEquals(await seen(service, "work"), held);
+  assertEquals(await service.ask("/turn"), "7 1 1 0");
 });

@@ -2,9 +2,9 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 
 import { getFlags, O_DIRECT, type OwnedFd, read, setFlags, write } from "../../sys/mod.ts";
 import { bytesWaiting, makeFifo, openFifo, pipeCapacity } from "../../sys/pipe.ts";
-import { freePort, startApp, tempDir, type TestApp, waitFor } from "../../testing/mod.ts";
-import { appText, builds, LIBRARY, once, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { carries, descriptorOf } from "./_kit.ts";
+import { tempDir, type TestApp, waitFor } from "../../testing/mod.ts";
+import { builds, LIBRARY, READY_IN_CHECK } from "../update/_fixtures.ts";
+import { carries, descriptorOf, running, textOf } from "./_kit.ts";
 
 const PATIENCE = { timeoutMs: 30_000 };
 const encoder = new TextEncoder();
@@ -122,14 +122,6 @@ await live.pipe("in", {
   end: () => out.write("end\\n"),
 });`;
 
-function readIn(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
-}
-
 function countingTo(last: number): string {
   return Array.from({ length: last + 1 }, (_, at) => `${at}\n`).join("");
 }
@@ -146,8 +138,8 @@ Deno.test("who writes into a FIFO all the time loses and repeats nothing", async
   await using writer = started(writing, fifo, stop);
   let lines = 0;
   const goesOn = async (): Promise<void> => {
-    lines = readIn(out).length;
-    await waitFor(() => readIn(out).length > lines + 1000, { what: "more lines", ...PATIENCE });
+    lines = textOf(out).length;
+    await waitFor(() => textOf(out).length > lines + 1000, { what: "more lines", ...PATIENCE });
   };
   await carries(t, {
     use: READS,
@@ -157,7 +149,7 @@ Deno.test("who writes into a FIFO all the time loses and repeats nothing", async
     works: goesOn,
   });
   // The service has been ended by now: what it has not read any more is in nobody's file.
-  const found = readIn(out).replace(/[^\n]*$/, "");
+  const found = textOf(out).replace(/[^\n]*$/, "");
   assert(found === countingTo(found.split("\n").length - 2), "not every line is there once, in order");
   await Deno.writeTextFile(stop, "");
   await writer.status;
@@ -172,7 +164,7 @@ Deno.test("writers of a FIFO come and go across updates, and are heard to the en
     await using visitor = started('echo "$2" >"$1"', fifo, words);
     assertEquals((await visitor.status).code, 0);
     expected += `${words}\nend\n`;
-    await waitFor(() => readIn(out) === expected, { what: `"${words}" and the end`, ...PATIENCE });
+    await waitFor(() => textOf(out) === expected, { what: `"${words}" and the end`, ...PATIENCE });
   };
   await carries(t, {
     use: READS,
@@ -181,7 +173,7 @@ Deno.test("writers of a FIFO come and go across updates, and are heard to the en
     look: async ({ app }) => (await descriptorOf(app, "in")).link,
     works: (_, outcome) => visit(`${outcome}`),
   });
-  assertEquals(readIn(out), expected);
+  assertEquals(textOf(out), expected);
 });
 
 /** Writes a number as often as there is room, and goes on with the next. */
@@ -202,8 +194,8 @@ Deno.test("who reads what the service writes all the time misses nothing", async
   await using _reader = started('exec cat "$1" >"$2"', fifo, out);
   let length = 0;
   const goesOn = async (): Promise<void> => {
-    length = readIn(out).length;
-    await waitFor(() => readIn(out).length > length + 1000, { what: "more numbers", ...PATIENCE });
+    length = textOf(out).length;
+    await waitFor(() => textOf(out).length > length + 1000, { what: "more numbers", ...PATIENCE });
   };
   await carries(t, {
     use: WRITES,
@@ -212,13 +204,13 @@ Deno.test("who reads what the service writes all the time misses nothing", async
     look: async ({ app }) => (await descriptorOf(app, "numbers")).link,
     works: goesOn,
   });
-  const found = readIn(out).replace(/[^\n]*$/, "");
+  const found = textOf(out).replace(/[^\n]*$/, "");
   assert(found === countingTo(found.split("\n").length - 2), "not every number is there once, in order");
 });
 
 Deno.test("an update waits for what is still to be written, and for promises of data", async () => {
-  await using all = builds();
-  const fifo = `${all.path}/fifo`;
+  await using dir = tempDir();
+  const fifo = `${dir.path}/fifo`;
   const use = `const gate = Promise.withResolvers();
 const pipe = await live.pipe("p", { data: () => gate.promise, overdue: "refuse" });
 const out = await live.pipe("out", { path: "${fifo}", create: true, read: true, write: true });
@@ -226,34 +218,28 @@ const out = await live.pipe("out", { path: "${fifo}", create: true, read: true, 
   const routes = `  if (path === "/data") return new Response(String(pipe.write(new Uint8Array(1))));
   if (path === "/open") return gate.resolve(), new Response();
   if (path === "/long") return void out.writeAll(new Uint8Array(100_000)), new Response();`;
-  const options = "{ quiesceTimeoutMs: 300 }";
-  const port = freePort();
-  const entry = await all.write("first", { use, routes, options });
-  await using app = await startApp({ entry, args: [`${port}`] });
-  const next = await all.write("next", { use, routes, options, label: "v2" });
-  const refused = async (): Promise<void> => {
-    const { outcome, reason } = await app.upgrade({ build: next });
-    assertEquals(outcome, "refused");
-    assertMatch(reason ?? "", /"p"|"out"/);
-  };
-  await once(port, "/data");
-  await refused();
-  await once(port, "/open");
-  await once(port, "/long");
-  await refused();
+  const parts = { use, routes, options: "{ quiesceTimeoutMs: 300 }" };
+  const next = { ...parts, label: "v2" };
+  await using service = await running(parts);
+  const { ask } = service;
+  await ask("/data");
+  await service.refuses(next, /"p"|"out"/);
+  await ask("/open");
+  await ask("/long");
+  await service.refuses(next, /"p"|"out"/);
   using reader = openFifo(fifo, { read: true, write: false });
   let found = 0;
   await waitFor(() => {
     for (const chunk of drain(reader.fd)) found += chunk.byteLength;
     return found === 100_000;
   }, { what: "all that was to be written", ...PATIENCE });
-  assertEquals((await app.upgrade({ build: next })).outcome, "committed");
-  assertEquals(await once(port, "/"), "v2");
+  await service.commits(next);
+  assertEquals(await ask("/"), "v2");
 });
 
 Deno.test("what a build cannot have, or does wrong, harms no pipe", async (t) => {
-  await using all = builds();
-  const fifo = `${all.path}/fifo`;
+  await using dir = tempDir();
+  const fifo = `${dir.path}/fifo`;
   makeFifo(fifo);
   const before = `import { OwnedFd } from "${LIBRARY}";`;
   const use = 'const pipe = await live.pipe("p");';
@@ -262,9 +248,9 @@ Deno.test("what a build cannot have, or does wrong, harms no pipe", async (t) =>
   if (path === "/close") return await pipe.close(), new Response();
   if (path === "/closeRead") return await pipe.closeRead(), new Response();
   if (path === "/fds") return Response.json([pipe.readFd >= 0, pipe.writeFd >= 0]);`;
-  const port = freePort();
-  const entry = await all.write("first", { before, use, routes });
-  await using app = await startApp({ entry, args: [`${port}`] });
+  const parts = { before, use, routes };
+  await using service = await running(parts);
+  const { app, ask } = service;
   let generation = 0;
   const put = async (words: string): Promise<void> => {
     using end = await openEnd(app, "p#write", "write");
@@ -272,11 +258,10 @@ Deno.test("what a build cannot have, or does wrong, harms no pipe", async (t) =>
   };
   const update = async (): Promise<void> => {
     const label = `good-${++generation}`;
-    const record = await app.upgrade({ build: await all.write(label, { before, use, routes, label }) });
-    assertEquals([record.outcome, record.reason], ["committed", null], app.output().stderr);
-    assertEquals(await once(port, "/"), label);
+    await service.commits({ ...parts, label });
+    assertEquals(await ask("/"), label);
   };
-  const bad: [name: string, use: string, outcome: string, reason: string][] = [
+  const bad: [name: string, use: string, outcome: "refused" | "rolled-back", reason: string][] = [
     ["another kind", 'await live.directory("p", "/");', "refused", "handed over as a pipe"],
     [
       "another kind of pipe",
@@ -305,47 +290,44 @@ Deno.test("what a build cannot have, or does wrong, harms no pipe", async (t) =>
     ],
     ["the same name twice", `${use} await live.pipe("p");`, "refused", "in use"],
   ];
-  for (const [index, [name, wrong, outcome, reason]] of bad.entries()) {
+  for (const [name, wrong, outcome, reason] of bad) {
     await t.step(name, async () => {
       await put(`${name}`);
-      const build = await all.write(`bad-${index}`, appText({ before, use: wrong, label: "bad" }));
-      const record = await app.upgrade({ build });
-      assertEquals(record.outcome, outcome, `${record.reason}`);
+      const record = await service.ends(outcome, { before, use: wrong, label: "bad" });
       assertStringIncludes(record.reason ?? "", reason);
       await update();
-      assertEquals(await once(port, "/read"), name);
+      assertEquals(await ask("/read"), name);
     });
   }
   await t.step("a build that only keeps it", async () => {
     await put("kept");
-    const build = await all.write("keeps", appText({ before, use: 'live.keep("p");', label: "keeps" }));
-    const record = await app.upgrade({ build });
-    assertEquals([record.outcome, record.dropped], ["committed", []], `${record.reason}`);
+    const { dropped } = await service.commits({ before, use: 'live.keep("p");', label: "keeps" });
+    assertEquals(dropped, []);
     await update();
-    assertEquals(await once(port, "/read"), "kept");
+    assertEquals(await ask("/read"), "kept");
   });
   await t.step("an end that was closed behind our back", async () => {
     await put("still there");
-    await once(port, "/forget");
+    await ask("/forget");
     await update();
-    assertEquals(await once(port, "/read"), "still there");
+    assertEquals(await ask("/read"), "still there");
   });
   await t.step("only the end for writing", async () => {
     using reader = await openEnd(app, "p", "read");
-    await once(port, "/closeRead");
+    await ask("/closeRead");
     await put("to another reader");
     await update();
-    assertEquals(await once(port, "/fds"), "[false,true]");
+    assertEquals(await ask("/fds"), "[false,true]");
     assertEquals(drain(reader.fd).map((chunk) => decoder.decode(chunk)), ["to another reader"]);
-    await once(port, "/close");
+    await ask("/close");
     assertEquals(read(reader.fd, new Uint8Array(1)), 0, "nobody holds the end for writing any more");
   });
   await t.step("no end at all", async () => {
     await update();
-    assertEquals(await once(port, "/fds"), "[true,true]");
+    assertEquals(await ask("/fds"), "[true,true]");
     await put("a new pipe");
     await update();
-    assertEquals(await once(port, "/read"), "a new pipe");
+    assertEquals(await ask("/read"), "a new pipe");
   });
 });
 

@@ -1,10 +1,9 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { freePort, startApp, type TestApp } from "../../testing/mod.ts";
 import { shmName } from "../../sys/helpers_test.ts";
 import { openFile, SysError, truncate } from "../../sys/mod.ts";
 import { canMount } from "../faults/_settings.ts";
-import { appText, builds, LIBRARY, once, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { descriptorOf } from "./_kit.ts";
+import { type AppParts, LIBRARY, READY_IN_CHECK } from "../update/_fixtures.ts";
+import { descriptorOf, type Running, running } from "./_kit.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -137,136 +136,100 @@ Deno.test({
   ignore: UNMOUNTABLE !== null,
   async fn(t) {
     using place = shmName();
-    await using all = builds();
-    const port = freePort();
-    const good = (label: string): string => appText({ label, use: use(64 * KIB) + TABLE, routes: ROUTES });
-    const entry = await all.write("first", good("first"));
-    await using app = await startApp({
-      entry,
-      args: [String(port), place.name],
+    const good = (label: string): AppParts => ({ label, use: use(64 * KIB) + TABLE, routes: ROUTES });
+    await using service = await running({ ...good("first"), args: [place.name] }, {
       prefix: [...NARROW, place.name, "prlimit", `--fsize=${100 * MIB}`],
     });
+    const { app, ask } = service;
     const path = `/proc/${app.pid}/root${place.path}`;
     const { ino } = Deno.statSync(path);
-    assertEquals([await once(port, "/put?value=7"), await once(port, "/seal")], ["put", "sealed"]);
+    assertEquals([await ask("/put?value=7"), await ask("/seal")], ["put", "sealed"]);
     const held = async (): Promise<void> => {
-      assertEquals(JSON.parse(await once(port, "/memory")), [64 * KIB, 64 * KIB, 7, 7, "same"]);
+      assertEquals(JSON.parse(await ask("/memory")), [64 * KIB, 64 * KIB, 7, 7, "same"]);
       const { ino: found, size } = Deno.statSync(path);
       assertEquals([found, size], [ino, 64 * KIB]);
     };
     for (const [index, row] of ROWS.entries()) {
       await t.step(row.name, async () => {
-        const bad = await all.write(`bad-${index}`, { use: row.use });
-        const record = await app.upgrade({ build: bad });
-        assertEquals(record.outcome, row.outcome, `${record.reason}`);
-        assertMatch(record.reason ?? "", row.reason);
+        assertMatch((await service.ends(row.outcome, { use: row.use })).reason ?? "", row.reason);
         await held();
-        await commits(app, await all.write(`good-${index}`, good(`good-${index}`)));
-        assertEquals(await once(port, "/"), `good-${index}`);
+        await service.commits(good(`good-${index}`));
+        assertEquals(await ask("/"), `good-${index}`);
         await held();
       });
     }
   },
 });
 
-async function commits(app: TestApp, build: string): Promise<void> {
-  const record = await app.upgrade({ build });
-  assertEquals([record.outcome, record.reason], ["committed", null], app.output().stderr);
-}
+/** A build with shared memory of a size, which {@linkcode ROUTES} show. */
+const build = (label: string, size: number): AppParts => ({ label, use: use(size), routes: ROUTES });
 
-/** A service with shared memory of a size, which {@linkcode ROUTES} show, and what makes the next build of it. */
-async function started(name: string, size: number): Promise<AsyncDisposable & Started> {
-  await using undo = new AsyncDisposableStack();
-  const all = undo.use(builds());
-  const port = freePort();
-  const write = (build: string, size: number): Promise<string> =>
-    all.write(build, { label: build, use: use(size), routes: ROUTES });
-  const app = undo.use(await startApp({ entry: await write("first", size), args: [String(port), name] }));
-  const kept = undo.move();
-  return { app, port, write, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-interface Started {
-  app: TestApp;
-  port: number;
-  write(build: string, size: number): Promise<string>;
+async function started(name: string, size: number): Promise<Running> {
+  return await running({ ...build("first", size), args: [name] });
 }
 
 Deno.test("shared memory whose name was taken by somebody else stays what was open, and says so", async () => {
   using place = shmName();
   await using service = await started(place.name, 8 * KIB);
-  const { app, port, write } = service;
-  assertEquals(await once(port, "/put?value=5"), "put");
+  const { ask } = service;
+  assertEquals(await ask("/put?value=5"), "put");
   Deno.removeSync(place.path);
   Deno.writeTextFileSync(place.path, "somebody else's");
-  await commits(app, await write("second", 8 * KIB));
-  assertEquals(JSON.parse(await once(port, "/memory")), [8 * KIB, 8 * KIB, 5, 5, "replaced"]);
-  assertEquals(await once(port, "/unlink"), "false");
+  await service.commits(build("second", 8 * KIB));
+  assertEquals(JSON.parse(await ask("/memory")), [8 * KIB, 8 * KIB, 5, 5, "replaced"]);
+  assertEquals(await ask("/unlink"), "false");
   assertEquals(Deno.readTextFileSync(place.path), "somebody else's");
   Deno.removeSync(place.path);
-  await commits(app, await write("third", 16 * KIB));
-  assertEquals(JSON.parse(await once(port, "/memory")), [16 * KIB, 16 * KIB, 5, 0, "unlinked"]);
+  await service.commits(build("third", 16 * KIB));
+  assertEquals(JSON.parse(await ask("/memory")), [16 * KIB, 16 * KIB, 5, 0, "unlinked"]);
 });
 
 Deno.test("shared memory that somebody else has made smaller is taken as it is, and grown at the commit", async () => {
   using place = shmName();
   await using service = await started(place.name, 16 * KIB);
-  const { app, port, write } = service;
-  assertEquals(await once(port, "/put?value=5"), "put");
+  const { ask } = service;
+  assertEquals(await ask("/put?value=5"), "put");
   using other = openFile(place.path, { write: true });
   truncate(other.fd, 100);
-  assertEquals(JSON.parse(await once(port, "/memory")), [100, 100, 5, 5, "same"]);
+  assertEquals(JSON.parse(await ask("/memory")), [100, 100, 5, 5, "same"]);
   // A build that does not come up leaves it as it is.
-  const failing = await write("failing", 16 * KIB);
-  await Deno.writeTextFile(
-    `${failing}`,
-    (await Deno.readTextFile(failing)).replace(
-      "await live.ready();",
-      `${READY_IN_CHECK}throw new Error("no");`,
-    ),
-  );
-  assertEquals((await app.upgrade({ build: failing })).outcome, "rolled-back");
-  assertEquals(JSON.parse(await once(port, "/memory")), [16 * KIB, 16 * KIB, 5, 0, "same"]);
+  const ready = `${READY_IN_CHECK}throw new Error("no");`;
+  await service.ends("rolled-back", { ...build("failing", 16 * KIB), ready });
+  assertEquals(JSON.parse(await ask("/memory")), [16 * KIB, 16 * KIB, 5, 0, "same"]);
   truncate(other.fd, 0);
-  await commits(app, await write("second", 16 * KIB));
-  assertEquals(JSON.parse(await once(port, "/memory")), [16 * KIB, 16 * KIB, 0, 0, "same"]);
-  assertEquals(await once(port, "/put?value=6"), "put");
-  await commits(app, await write("third", 4 * KIB));
-  assertEquals(JSON.parse(await once(port, "/memory")), [4 * KIB, 16 * KIB, 6, 6, "same"]);
+  await service.commits(build("second", 16 * KIB));
+  assertEquals(JSON.parse(await ask("/memory")), [16 * KIB, 16 * KIB, 0, 0, "same"]);
+  assertEquals(await ask("/put?value=6"), "put");
+  await service.commits(build("third", 4 * KIB));
+  assertEquals(JSON.parse(await ask("/memory")), [4 * KIB, 16 * KIB, 6, 6, "same"]);
 });
 
 Deno.test("the memory of a segment cannot be made smaller by those who have its descriptor", async () => {
   using place = shmName();
   await using service = await started(place.name, KIB);
-  const { app, write } = service;
-  for (const build of ["second", "third"]) {
+  const { app } = service;
+  for (const label of ["second", "third"]) {
     const { fd } = await descriptorOf(app, "memory");
     using other = openFile(`/proc/${app.pid}/fd/${fd}`, { read: true, write: true });
     assertEquals(assertThrows(() => truncate(other.fd, 100), SysError).code, "EPERM");
-    await commits(app, await write(build, KIB));
+    await service.commits(build(label, KIB));
   }
 });
 
 Deno.test("a segment for which there are no addresses is refused, and one of a terabyte costs nothing", async () => {
-  using place = shmName();
-  await using all = builds();
-  const port = freePort();
-  const sized = (name: string, size: number): Promise<string> =>
-    all.write(name, {
-      label: name,
-      use: `const large = await live.segment("large", { size: ${size} });`,
-      routes:
-        `if (path === "/last") { large.bytes[large.bytes.length - 1]++; return new Response(String(large.bytes.at(-1))); }`,
-    });
+  const sized = (label: string, size: number): AppParts => ({
+    label,
+    use: `const large = await live.segment("large", { size: ${size} });`,
+    routes:
+      `if (path === "/last") { large.bytes[large.bytes.length - 1]++; return new Response(String(large.bytes.at(-1))); }`,
+  });
   const TIB = 2 ** 40;
-  const entry = await sized("first", TIB);
-  await using app = await startApp({ entry, args: [String(port), place.name] });
-  assertEquals(await once(port, "/last"), "1");
-  const record = await app.upgrade({ build: await sized("second", 2 ** 53 - 1) });
-  assertEquals(record.outcome, "refused");
-  assertMatch(record.reason ?? "", /Cannot mmap 9007199254740991 bytes of fd \d+: ENOMEM/);
-  await commits(app, await sized("third", TIB));
-  assertEquals(await once(port, "/last"), "2");
+  await using service = await running(sized("first", TIB));
+  const { app, ask } = service;
+  assertEquals(await ask("/last"), "1");
+  await service.refuses(sized("second", 2 ** 53 - 1), /Cannot mmap 9007199254740991 bytes of fd \d+: ENOMEM/);
+  await service.commits(sized("third", TIB));
+  assertEquals(await ask("/last"), "2");
   const { fd } = await descriptorOf(app, "large");
   const { blocks } = await Deno.stat(`/proc/${app.pid}/fd/${fd}`);
   assertEquals((blocks ?? 0) * 512, 4096, "one page is used");

@@ -1,10 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 
 import { killProcess } from "../../sys/mod.ts";
-import { freePort, startApp, type TestApp, waitFor } from "../../testing/mod.ts";
-import { appText, builds, once, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { descriptorOf, fdInfoOf } from "./_kit.ts";
-import { SWAPPING } from "./_share.ts";
+import { type TestApp, waitFor } from "../../testing/mod.ts";
+import { READY_IN_CHECK } from "../update/_fixtures.ts";
+import { fdInfoOf, running } from "./_kit.ts";
+import { refusesSwapped, SWAP_ROUTE, SWAPPING } from "./_swap.ts";
 
 /** SIGRTMIN+1 and SIGRTMIN+2: real-time signals, of which each one sent is kept. */
 const [ONE, TWO] = [35, 36];
@@ -35,8 +35,7 @@ ${SWAPPING}`;
 const PARTS = {
   before: BEFORE,
   use: `const signals = await live.inherit("signals", create, { type: "signalfd" });`,
-  routes: `  if (path === "/signals") return Response.json(drain(signals.fd));
-  if (path === "/swap") return swap("timerfd", Number(query.get("onto")));`,
+  routes: `${SWAP_ROUTE}  if (path === "/signals") return Response.json(drain(signals.fd));`,
 };
 
 /** Before it is ready, a build waits until the file is there. */
@@ -79,11 +78,9 @@ Deno.test({
   name: "signals that are sent in the pause are read by the build that is ready then",
   ignore: !HAS_ENV,
   async fn() {
-    await using all = builds();
-    const port = freePort();
-    const entry = await all.write("first", PARTS);
-    await using app = await startApp({ entry, args: [String(port)], prefix: PREFIX });
-    const read = async (): Promise<number[]> => JSON.parse(await once(port, "/signals"));
+    await using service = await running(PARTS, { prefix: PREFIX });
+    const { app, ask } = service;
+    const read = async (): Promise<number[]> => JSON.parse(await ask("/signals"));
     const send = (signal: number): void => killProcess(app.pid, signal);
     assertEquals([await maskOf(app), blocked(app), await read()], [MASK, true, []]);
     send(ONE);
@@ -95,11 +92,9 @@ Deno.test({
       ["committed", "await live.ready();"],
     ] as const;
     for (const [index, [outcome, then]] of ends.entries()) {
-      const gate = `${all.path}/gate-${index}`;
-      const text = appText({ ...PARTS, label: `v${index + 2}`, ready: gated(gate, then) });
-      const build = await all.write(`build-${index}`, text);
+      const gate = `${app.dir}/gate-${index}`;
       send(ONE);
-      const update = app.upgrade({ build });
+      const update = service.ends(outcome, { ...PARTS, label: `v${index + 2}`, ready: gated(gate, then) });
       await waitFor(() => app.output().stdout.split("in probation").length > index + 1, {
         ...SOON,
         what: "the new build",
@@ -107,8 +102,7 @@ Deno.test({
       send(TWO);
       send(ONE);
       await Deno.writeTextFile(gate, "");
-      const record = await update;
-      assertEquals(record.outcome, outcome, `${record.reason}\n${app.output().stderr}`);
+      await update;
       // What waits with a process ends with it: what the guardian starts is another one.
       assertEquals(await read(), outcome === "recovered" ? [] : [ONE, ONE, TWO]);
       await waitFor(async () => (await app.status()).state === "serving", { ...SOON, what: "the end" });
@@ -120,62 +114,50 @@ Deno.test({
 });
 
 Deno.test("signals that the application has blocked itself stay blocked with its signalfd, and only with it", async () => {
-  await using all = builds();
-  const port = freePort();
-  const gate = `${all.path}/gate`;
-  await using app = await startApp({ entry: await all.write("first", PARTS), args: [String(port)] });
+  await using service = await running(PARTS);
+  const { app, ask } = service;
+  const gate = `${app.dir}/gate`;
   const main = (): boolean => {
     const status = Deno.readTextFileSync(`/proc/${app.pid}/status`);
     const set = BigInt(`0x${/^SigBlk:\s*(\w+)$/m.exec(status)?.[1]}`);
     return (set & BigInt(`0x${MASK}`)) === BigInt(`0x${MASK}`);
   };
   assertEquals(main(), true);
-  const next = await all.write("next", { ...PARTS, label: "v2", ready: gated(gate, "await live.ready();") });
-  const update = app.upgrade({ build: next });
+  const update = service.commits({ ...PARTS, label: "v2", ready: gated(gate, "await live.ready();") });
   await waitFor(() => app.output().stdout.includes("in probation"), { ...SOON, what: "the new build" });
   killProcess(app.pid, ONE);
   await Deno.writeTextFile(gate, "");
-  assertEquals((await update).outcome, "committed");
+  await update;
   // The commit has taken back the mask of the cold start: delivered, the signal would have ended the process.
   assertEquals((await app.status()).state, "serving");
-  assertEquals(JSON.parse(await once(port, "/signals")), [ONE]);
+  assertEquals(JSON.parse(await ask("/signals")), [ONE]);
   assertEquals(main(), true);
   // A build without the signalfd lets them in.
-  const without = await all.write("without", { label: "v3" });
-  const record = await app.upgrade({ build: without });
-  assertEquals([record.outcome, record.dropped], ["committed", ["signals"]], `${record.reason}`);
+  assertEquals((await service.commits({ label: "v3" })).dropped, ["signals"]);
   await waitFor(() => !main(), { ...SOON, what: "the signals to be let in" });
 });
 
 Deno.test("a signalfd under another type or kind is refused by the check, and a swapped one is healed", async () => {
-  await using all = builds();
-  const port = freePort();
-  await using app = await startApp({ entry: await all.write("first", PARTS), args: [String(port)] });
+  await using service = await running(PARTS);
+  const { app, ask } = service;
   const bad: readonly (readonly [string, RegExp])[] = [
     [`await live.timer("signals");`, /handed over as a descriptor/],
     [`${PARTS.use}\nawait live.inherit("signals", create);`, /in use/],
   ];
-  for (const [index, [use, reason]] of bad.entries()) {
-    const record = await app.upgrade({ build: await all.write(`bad-${index}`, { ...PARTS, use }) });
-    assertEquals(record.outcome, "refused", `${use}: ${record.reason}`);
-    assertMatch(record.reason ?? "", reason);
+  for (const [use, reason] of bad) {
+    await service.refuses({ ...PARTS, use }, reason);
     assertEquals(await maskOf(app), MASK);
   }
   const wrong = PARTS.use.replace("signalfd", "eventfd");
-  const other = await app.upgrade({ build: await all.write("other", { ...PARTS, use: wrong }) });
+  const other = await service.upgrade({ ...PARTS, use: wrong });
   assertEquals(other.outcome === "committed", false, "an eventfd it is not");
   assertMatch(other.reason ?? "", /signals/);
   assertEquals(await maskOf(app), MASK);
 
-  const { fd } = await descriptorOf(app, "signals");
-  await once(port, `/swap?onto=${fd}`);
-  const next = await all.write("next", { ...PARTS, label: "v2" });
-  const refused = await app.upgrade({ build: next });
-  assertEquals(refused.outcome, "refused");
-  assertMatch(refused.reason ?? "", /as a signalfd: it is anon_inode:\[timerfd\]/);
+  const next = { ...PARTS, label: "v2" };
+  await refusesSwapped(service, "signals", "timerfd", "a signalfd", next);
   assertEquals(await maskOf(app), MASK);
-  const good = await app.upgrade({ build: next });
-  assertEquals(good.outcome, "committed", `${good.reason}`);
+  await service.commits(next);
   killProcess(app.pid, TWO);
-  assertEquals([await maskOf(app), JSON.parse(await once(port, "/signals"))], [MASK, [TWO]]);
+  assertEquals([await maskOf(app), JSON.parse(await ask("/signals"))], [MASK, [TWO]]);
 });

@@ -1,36 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 
-import { children, freePort, startApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
-import {
-  appText,
-  type Builds,
-  builds,
-  Client,
-  LIBRARY,
-  onlyForReal,
-  READY_IN_CHECK,
-  runCommand,
-  startHeld,
-} from "../update/_fixtures.ts";
-import type { Stage } from "./_kit.ts";
-import {
-  PATIENCE_MS,
-  shellOf,
-  TERMINAL_ROUTES,
-  terminalCode,
-  type,
-  untilGone,
-  untilSaid,
-} from "./_terminal_app.ts";
+import { children, freePort, type UpdateRecord, waitFor } from "../../testing/mod.ts";
+import { builds, LIBRARY, onlyForReal, READY_IN_CHECK, runCommand, startHeld } from "../update/_fixtures.ts";
+import { holdings, untilGone } from "./_child_app.ts";
+import { CATCHES, running, type Stage } from "./_kit.ts";
+import { PATIENCE_MS, shellOf, TERMINAL_ROUTES, terminalCode, type, untilSaid } from "./_terminal_app.ts";
 
 const USE = terminalCode(["sh", "-i"]);
-
-/** Runs a module's code and gives what it throws as text. */
-const CATCHES = `const caught = async (make: () => Promise<unknown>): Promise<Response> => {
-  try { await make(); return new Response("nothing"); } catch (error) {
-    return new Response(\`\${(error as { code?: string }).code ?? (error as Error).name}: \${(error as Error).message}\`);
-  }
-};`;
 
 const ROUTES = `${TERMINAL_ROUTES}
   if (path === "/twice") return await caught(() => live.terminal("shell"));
@@ -48,7 +24,6 @@ const ROUTES = `${TERMINAL_ROUTES}
   }`;
 
 interface Scene extends Stage, AsyncDisposable {
-  all: Builds;
   /** Updates to a build and gives outcome and reason. */
   update(
     parts: { use?: string; routes?: string; ready?: string; label: string },
@@ -58,30 +33,22 @@ interface Scene extends Stage, AsyncDisposable {
 }
 
 async function scene(): Promise<Scene> {
-  await using undo = new AsyncDisposableStack();
-  const all = undo.use(builds());
   const parts = { before: CATCHES, use: USE, routes: ROUTES };
-  const port = freePort();
-  const app = undo.use(await startApp({ entry: await all.write("v1", parts), args: [String(port)] }));
-  const kept = undo.move();
+  const service = await running(parts);
+  const { app, port, ask } = service;
   const it: Scene = {
-    all,
     app,
     port,
-    async ask(path) {
-      using client = await Client.open(port);
-      return await client.text(path);
-    },
+    ask,
     async update(changed) {
-      const build = await all.write(changed.label, appText({ ...parts, ...changed }));
-      const { outcome, reason } = await app.upgrade({ build });
+      const { outcome, reason } = await service.upgrade({ ...parts, ...changed });
       return [outcome, reason];
     },
     async commits(label) {
       assertEquals(await it.update({ label }), ["committed", null], app.output().stderr);
-      assertEquals(await it.ask("/"), label);
+      assertEquals(await ask("/"), label);
     },
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
   };
   return it;
 }
@@ -145,9 +112,9 @@ Deno.test("a terminal that is asked for in the wrong way is refused by name, and
   const before = programs(it);
   assertMatch(await it.ask("/twice"), /^EEXIST: Cannot take "shell" as a terminal: it is in use$/);
   assertMatch(await it.ask("/other"), /^EEXIST: .*"memory"/);
-  assertMatch(await it.ask("/missing"), /^ENOENT: Cannot start "no-such-program": ENOENT/);
-  assertMatch(await it.ask("/relative"), /^ENOENT: Cannot posix_spawn /);
-  assertMatch(await it.ask("/empty"), /^TypeError: .*no name/);
+  assertMatch(await it.ask("/missing"), /^ENOENT: Cannot execve "no-such-program": ENOENT/);
+  assertMatch(await it.ask("/relative"), /^ENOENT: Cannot chdir "\/no\/such\/folder": ENOENT/);
+  assertMatch(await it.ask("/empty"), /^TypeError: Cannot start "x": there is no command/);
   assertMatch(await it.ask("/size"), /^RangeError: Cannot use 0 columns/);
   assertEquals(programs(it), before);
   const { fd } = await shellOf(it);
@@ -180,7 +147,7 @@ Deno.test("a build that takes a terminal for something else, or something else f
     label: "missing",
     use: `${USE}\nawait live.terminal("second", { command: ["no-such-program"] });`,
   });
-  assertEquals([outcome, /Cannot start "no-such-program"/.test(why ?? "")], ["refused", true], why ?? "");
+  assertEquals([outcome, /Cannot execve "no-such-program"/.test(why ?? "")], ["refused", true], why ?? "");
   await it.commits("v2");
   await answers(it, "still");
 });
@@ -203,9 +170,37 @@ Deno.test("a build that fails leaves no program behind, and one that commits sta
   await waitFor(() => programs(it).length === 2, { what: "the second program", timeoutMs: PATIENCE_MS });
   assertEquals(programs(it).sort(), ["sh S", "sleep S"]);
   await answers(it, "both");
-  // The next build does not claim the second one: it is hung up.
+  // The next build does not claim the second one: it is hung up, and leaves no zombie.
   await it.commits("v4");
-  await waitFor(() => !programs(it).includes("sleep S"), { what: "the hang-up", timeoutMs: PATIENCE_MS });
+  await waitFor(() => programs(it).join() === "sh S", { what: "the hang-up", timeoutMs: PATIENCE_MS });
+  assertEquals(holdings(it.app).pidfds, 2);
+  await answers(it, "one");
+});
+
+Deno.test("a program that goes on without its terminal is reaped when it ends, updates later", async () => {
+  await using it = await scene();
+  const use = `${USE}
+const tapeOfDeaf = await live.file("deaf-tape", "deaf.log", { append: true, create: true });
+const deaf = await live.terminal("deaf", {
+  command: ["sh", "-c", "trap '' HUP; echo $$; exec sleep 1000"],
+  data: (bytes) => tapeOfDeaf.write(bytes),
+});`;
+  assertEquals(await it.update({ label: "v2", use }), ["committed", null]);
+  const said = (): string => Deno.readTextFileSync(`${it.app.dir}/deaf.log`);
+  await waitFor(() => said().endsWith("\n"), { what: "its PID", timeoutMs: PATIENCE_MS });
+  const pid = Number(said());
+  await it.commits("v3");
+  const failing = `${READY_IN_CHECK}throw new Error("no luck");`;
+  assertEquals((await it.update({ label: "v4", ready: failing }))[0], "rolled-back");
+  await it.commits("v5");
+  assertEquals(programs(it).sort(), ["sh S", "sleep S"]);
+  // Both programs, and the duplicates that are held for the next update.
+  await waitFor(() => holdings(it.app).pidfds === 4, { what: "both to be held", timeoutMs: PATIENCE_MS });
+  Deno.kill(pid, "SIGKILL");
+  await untilGone(pid);
+  await waitFor(() => holdings(it.app).pidfds === 2, { what: "one to be held", timeoutMs: PATIENCE_MS });
+  assertEquals(programs(it), ["sh S"]);
+  await it.commits("v6");
   await answers(it, "one");
 });
 

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 
 import { timerClockNs } from "../../sys/timerfd.ts";
-import { freePort, startApp, type TestApp, waitFor } from "../../testing/mod.ts";
-import { appText, builds, once, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { carries, descriptorOf, fdInfoOf } from "./_kit.ts";
-import { SWAPPING } from "./_share.ts";
+import { type TestApp, waitFor } from "../../testing/mod.ts";
+import { READY_IN_CHECK } from "../update/_fixtures.ts";
+import { carries, descriptorOf, fdInfoOf, running } from "./_kit.ts";
+import { refusesSwapped, SWAP_ROUTE, SWAPPING } from "./_swap.ts";
 
 const HOUR_NS = 3_600_000_000_000n;
 const SOON = { timeoutMs: 30_000, intervalMs: 5 };
@@ -102,11 +102,9 @@ console.log("expired before ${label}");
 `;
 
 Deno.test("what expires in the pause is counted once by who is ready then, whatever becomes of the update", async () => {
-  await using all = builds();
-  const port = freePort();
   const start = timerClockNs("monotonic") + 500_000_000n;
-  const entry = await all.write("first", COUNTING);
-  await using app = await startApp({ entry, args: [String(port), String(start)] });
+  await using service = await running({ ...COUNTING, args: [String(start)] });
+  const { app, ask } = service;
   const ends = [
     ["committed", "await live.ready();"],
     // What is set before it is ready, the build that comes back does not know of.
@@ -116,22 +114,17 @@ Deno.test("what expires in the pause is counted once by who is ready then, whate
   ] as const;
   for (const [index, [outcome, then]] of ends.entries()) {
     const label = `v${index + 2}`;
-    const ready = `${untilExpired(label)}${then}`;
-    const build = await all.write(`build-${index}`, appText({ ...COUNTING, label, ready }));
-    const record = await app.upgrade({ build });
-    assertEquals(record.outcome, outcome, `${record.reason}\n${app.output().stderr}`);
+    await service.ends(outcome, { ...COUNTING, label, ready: `${untilExpired(label)}${then}` });
     assertMatch(app.output().stdout, new RegExp(`expired before ${label}`));
     // The next time is the beginning and an interval for each that was counted: none is missing, none counts twice.
     await waitFor(async () => {
-      const [total, next] = JSON.parse(await once(port, "/total")) as [number, number];
+      const [total, next] = JSON.parse(await ask("/total")) as [number, number];
       return total > 0 && Math.abs(next - 100 * total) < 40;
     }, { ...SOON, what: "the count to be that of the clock" });
   }
 });
 
 Deno.test("a deadline that passes in the pause is heard of once, by the build that is ready then", async () => {
-  await using all = builds();
-  const port = freePort();
   const parts = {
     use: `const heard: string[] = [];
 const tick = await live.timer("tick", { expired: (count) => void heard.push(\`\${count} in \${live.generation}\`) });
@@ -139,36 +132,26 @@ live.on("quiesce", () => tick.set({ inMs: 1 }));`,
     routes:
       `  if (path === "/heard") return new Response(heard.join(", ") + (tick.running ? " running" : ""));`,
   };
-  await using app = await startApp({ entry: await all.write("first", parts), args: [String(port)] });
-  const failing = await all.write(
-    "failing",
-    appText({ ...parts, ready: `${untilExpired("v2")}throw new Error("no luck");` }),
-  );
-  assertEquals((await app.upgrade({ build: failing })).outcome, "rolled-back");
+  await using service = await running(parts);
+  await service.ends("rolled-back", { ...parts, ready: `${untilExpired("v2")}throw new Error("no luck");` });
   const heard = (what: string): Promise<unknown> =>
-    waitFor(async () => await once(port, "/heard") === what, { ...SOON, what: `"${what}"` });
+    waitFor(async () => await service.ask("/heard") === what, { ...SOON, what: `"${what}"` });
   await heard("1 in 0");
-  const good = await all.write(
-    "good",
-    appText({ ...parts, ready: `${untilExpired("v3")}await live.ready();` }),
-  );
-  assertEquals((await app.upgrade({ build: good })).outcome, "committed");
+  await service.commits({ ...parts, ready: `${untilExpired("v3")}await live.ready();` });
   await heard("1 in 1");
 });
 
 Deno.test("a timer of another clock or under another kind is refused by the check; a swapped one is healed", async () => {
-  await using all = builds();
-  const port = freePort();
   const use = `const tick = await live.timer("tick", { clock: "boottime" });
 if (tick.isNew) tick.set({ inMs: 3_600_000 });`;
-  const routes = `  if (path === "/swap") return swap("eventfd", Number(query.get("onto")));
-  if (path === "/left") return new Response(String(tick.remaining()!.ms > 3_000_000));`;
+  const routes =
+    `${SWAP_ROUTE}  if (path === "/left") return new Response(String(tick.remaining()!.ms > 3_000_000));`;
   const parts = { before: SWAPPING, use, routes };
-  await using app = await startApp({ entry: await all.write("first", parts), args: [String(port)] });
+  await using service = await running(parts);
   const still = async (): Promise<void> => {
-    const { it_value, ticks } = await seen(app, "tick");
+    const { it_value, ticks } = await seen(service.app, "tick");
     assert(timeOf(it_value) > HOUR_NS - 600_000_000_000n, it_value);
-    assertEquals([ticks, await once(port, "/left")], ["0", "true"]);
+    assertEquals([ticks, await service.ask("/left")], ["0", "true"]);
   };
   const bad: readonly (readonly [string, RegExp])[] = [
     [`await live.timer("tick");`, /clock monotonic: what was handed over has the clock boottime/],
@@ -185,20 +168,13 @@ if (live.checking) {
       /false 3600000 $/m,
     ],
   ];
-  for (const [index, [use, reason]] of bad.entries()) {
-    const record = await app.upgrade({ build: await all.write(`bad-${index}`, { use }) });
-    assertEquals(record.outcome, "refused", `${use}: ${record.reason}`);
-    assertMatch(record.reason ?? "", reason);
+  for (const [use, reason] of bad) {
+    await service.refuses({ use }, reason);
     await still();
   }
-  const { fd } = await descriptorOf(app, "tick");
-  await once(port, `/swap?onto=${fd}`);
-  const next = await all.write("next", { ...parts, label: "v2" });
-  const refused = await app.upgrade({ build: next });
-  assertEquals(refused.outcome, "refused");
-  assertMatch(refused.reason ?? "", /as a timer: it is anon_inode:\[eventfd\]/);
+  const next = { ...parts, label: "v2" };
+  await refusesSwapped(service, "tick", "eventfd", "a timer", next);
   await still();
-  const good = await app.upgrade({ build: next });
-  assertEquals(good.outcome, "committed", `${good.reason}`);
+  await service.commits(next);
   await still();
 });

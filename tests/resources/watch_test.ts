@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseWatches } from "../../sys/inotify.ts";
 import { heirloomRoot, type TempDir, tempDir, waitFor } from "../../testing/mod.ts";
-import { appText, READY_IN_CHECK } from "../update/_fixtures.ts";
-import { carries, fdInfoOf } from "./_kit.ts";
-import { type Running, running } from "./_running.ts";
+import { READY_IN_CHECK } from "../update/_fixtures.ts";
+import { carries, CATCHES, fdInfoOf, type Running, running } from "./_kit.ts";
+import { refusesSwapped, SWAP_ROUTE, SWAPPING } from "./_swap.ts";
 import { USE_WATCH, WATCH_ROUTES } from "./_watch_app.ts";
 
 const PARTS = { use: USE_WATCH, routes: WATCH_ROUTES };
@@ -101,14 +101,13 @@ Deno.test("a build that fails leaves the watches as they were", async () => {
   const ready = `${READY_IN_CHECK}Deno.writeTextFileSync(${
     JSON.stringify(`${dir.path}/from-the-failed`)
   }, ""); throw new Error("no luck");`;
-  const record = await service.upgrade(appText({ ...PARTS, use, ready }));
-  assertEquals(record.outcome, "rolled-back", `${record.reason}`);
+  await service.ends("rolled-back", { ...PARTS, use, ready });
   assertEquals(parseWatches(await fdInfoOf(service.app, "config")), before);
   await Deno.writeTextFile(file, "edited");
   await untilTold(path, `${file} modify `);
   assertEquals(await told(path), [`${file} modify `], "nothing of what the failed build watched");
   assertEquals(await service.ask(`/remove?wd=${wd}`), "true");
-  assertEquals((await service.upgrade(appText(PARTS))).outcome, "committed");
+  await service.commits(PARTS);
   assertEquals(JSON.parse(await service.ask("/paths")), [path]);
 });
 
@@ -120,30 +119,26 @@ Deno.test("a watched file that is gone ends its watch, and updates go on", async
   await using service = await start(path);
   await service.ask(`/add?path=${file}&events=delete_self`);
   const quiescing = `live.on("quiesce", () => Deno.removeSync(${JSON.stringify(file)}));`;
-  assertEquals(
-    (await service.upgrade(appText({ ...PARTS, use: USE_WATCH + quiescing }))).outcome,
-    "committed",
-  );
+  await service.commits({ ...PARTS, use: USE_WATCH + quiescing });
   assertEquals(JSON.parse(await service.ask("/paths")), [file, path]);
   // The build that runs now removes the file when the connections stand still: the next one is told.
-  assertEquals((await service.upgrade(appText(PARTS))).outcome, "committed");
+  await service.commits(PARTS);
   await untilTold(path, `${file} ignored `);
   assertEquals(await told(path), [`${file} delete_self `, `${file} ignored `]);
   assertEquals(JSON.parse(await service.ask("/paths")), [path]);
   assertMatch(await service.ask(`/add?path=${file}&events=modify`), /ENOENT/);
-  assertEquals((await service.upgrade(appText(PARTS))).outcome, "committed");
+  await service.commits(PARTS);
 });
 
 Deno.test("watches that a build only keeps are the next one's, with their paths", async () => {
   await using here = await watched();
   const { path, dir } = here;
   await using service = await start(path);
-  const keeping = appText({ use: 'live.keep("config"); live.keep("told");' });
-  assertEquals((await service.upgrade(keeping)).outcome, "committed");
+  await service.commits({ use: 'live.keep("config"); live.keep("told");' });
   await Deno.writeTextFile(`${dir.path}/kept`, "");
   await Deno.rename(`${dir.path}/kept`, `${path}/kept`);
   const use = USE_WATCH.replace('watch.add(directory, ["moved_to", "onlydir"]);', "");
-  assertEquals((await service.upgrade(appText({ ...PARTS, use }))).outcome, "committed");
+  await service.commits({ ...PARTS, use });
   assertEquals(JSON.parse(await service.ask("/paths")), [path]);
   await untilTold(path, "kept");
 });
@@ -151,38 +146,21 @@ Deno.test("watches that a build only keeps are the next one's, with their paths"
 Deno.test("what is wrong with watches is refused, and the next update is good", async (t) => {
   await using here = await watched();
   const { path } = here;
-  const routes = `${WATCH_ROUTES}
-if (path === "/twice") {
-  try {
-    await live.inherit("second", () => dupFd(watch.fd));
-    return new Response("taken");
-  } catch (error) {
-    return new Response(error.code + ": " + error.message);
-  }
-}
-if (path === "/swap") {
-  using other = createMemfd("other");
-  dupOnto(other.fd, Number(query.get("fd")));
-  return new Response("swapped");
-}`;
-  const before = `import { createMemfd, dupFd, dupOnto } from "file://${heirloomRoot()}/sys/mod.ts";`;
-  const parts = { ...PARTS, routes, before, args: [path] };
-  await using service = await running(parts);
+  const routes = `${WATCH_ROUTES}${SWAP_ROUTE}
+if (path === "/twice") return await caught(() => live.inherit("second", () => dupFd(watch.fd)));`;
+  const before = `import { dupFd } from "file://${heirloomRoot()}/sys/mod.ts";\n${SWAPPING}\n${CATCHES}`;
+  const parts = { ...PARTS, routes, before };
+  await using service = await running({ ...parts, args: [path] });
   const good = async (): Promise<void> => {
-    const record = await service.upgrade(appText(parts));
-    assertEquals(record.outcome, "committed", `${record.reason}`);
+    await service.commits(parts);
     assertEquals(JSON.parse(await service.ask("/paths")), [path]);
     assertEquals(parseWatches(await fdInfoOf(service.app, "config")).length, 1);
   };
   await t.step("a name of another kind", async () => {
     const calls = { 'segment("config", { size: 1 })': "a segment", 'epoll("config")': "an epoll" };
     for (const [call, kind] of Object.entries(calls)) {
-      const record = await service.upgrade(appText({ use: `await live.${call};` }));
-      assertEquals(record.outcome, "refused");
-      assertMatch(
-        record.reason ?? "",
-        new RegExp(`Cannot take "config" as ${kind}: it was handed over as a watch`),
-      );
+      const reason = new RegExp(`Cannot take "config" as ${kind}: it was handed over as a watch`);
+      await service.refuses({ use: `await live.${call};` }, reason);
     }
     await good();
   });
@@ -191,12 +169,7 @@ if (path === "/swap") {
     await good();
   });
   await t.step("changed kind behind our back", async () => {
-    const files = (await service.app.sessions()).flatMap(({ files }) => files);
-    const fd = files.find(({ name }) => name === "config")?.fd;
-    assertEquals(await service.ask(`/swap?fd=${fd}`), "swapped");
-    const record = await service.upgrade(appText(parts));
-    assertEquals(record.outcome, "refused");
-    assertMatch(record.reason ?? "", /Cannot use fd \d+ as an inotify: it is \/memfd:other/);
+    await refusesSwapped(service, "config", "memfd", "an inotify", parts);
     await good();
   });
 });
