@@ -44,6 +44,7 @@ function isDatagram(fd: number): boolean {
 export const datagramHandler: FileHandler = descriptorHandler({
   compatible: "datagram-v1",
   version: 1,
+  steady: true,
   accepts: isDatagram,
   describe(fd) {
     const peer = getpeername(fd);

@@ -7,7 +7,7 @@
  * @module
  */
 import type { CborValue } from "../kho/codec.ts";
-import type { Fields } from "../kho/abi/fields.ts";
+import { Fields } from "../kho/abi/fields.ts";
 import { HandoverError } from "../kho/errors.ts";
 import type { CheckArgs, FileHandler, IncomingArgs, OutgoingArgs } from "../luo/handler.ts";
 import { fdLink, getFlags, type OwnedFd } from "../sys/mod.ts";
@@ -25,6 +25,13 @@ export interface DescriptorKind {
   describe(fd: number): { [key: string]: CborValue };
   /** Checks a descriptor against its record; throws when it is not what it was. */
   verify(fd: number, record: Fields): void;
+  /**
+   * Does nothing of what `verify` compares change while it is open? Then the record stays as it was written when the descriptor
+   * was preserved: the freeze only compares, and nobody waits for a state to be written down that the new build sees itself.
+   *
+   * @default {false}
+   */
+  steady?: boolean;
   /** Makes what stands for such a descriptor in a check, which has only the record; an open `/dev/null` if absent. */
   standIn?(record: Fields): OwnedFd;
   /** What makes two descriptors the same resource, if not the open file description. */
@@ -86,8 +93,11 @@ export function anotherOne(fd: number, what: string, difference?: string): Hando
  * @returns a handler whose `serializedData` is the handle of a blob `[version, {"fd", …}]`
  */
 export function descriptorHandler(kind: DescriptorKind): FileHandler {
-  const write = (args: OutgoingArgs): Uint8Array =>
-    encodeRecord(kind.version, { ...kind.describe(args.fd), fd: args.fd });
+  const write = (args: OutgoingArgs): Uint8Array => {
+    const record = { ...kind.describe(args.fd), fd: args.fd };
+    if (kind.steady) args.privateData = new Fields(record, kind.compatible);
+    return encodeRecord(kind.version, record);
+  };
   const read = (args: CheckArgs): Fields =>
     decodeRecord(args.kho.blob(args.serializedData), kind.compatible, kind.version);
   /** A record that cannot be read was not retrieved either, and finish may not fail. */
@@ -124,7 +134,8 @@ export function descriptorHandler(kind: DescriptorKind): FileHandler {
       args.kho.unpreserveFd(args.fd);
     },
     freeze(args) {
-      args.kho.replaceBlob(args.serializedData, write(args));
+      if (args.privateData instanceof Fields) kind.verify(args.fd, args.privateData);
+      else args.kho.replaceBlob(args.serializedData, write(args));
     },
     retrieve(args) {
       const record = read(args);

@@ -16,7 +16,7 @@
  */
 import { fdInfo, fdLink, filesystemType, fstat, getFlags, O_PATH, PROC_SUPER_MAGIC } from "../sys/mod.ts";
 import type { FileHandler } from "../luo/handler.ts";
-import { anotherOne, descriptorHandler, wrongKind } from "./descriptor.ts";
+import { descriptorHandler, wrongKind } from "./descriptor.ts";
 import { pathState } from "./file.ts";
 
 /** Is it an open directory, and none of those that the kernel makes up for one process? */
@@ -29,6 +29,7 @@ function isDirectory(fd: number): boolean {
 export const directoryHandler: FileHandler = descriptorHandler({
   compatible: "directory-v1",
   version: 1,
+  steady: true,
   accepts: isDirectory,
   describe(fd) {
     if (!isDirectory(fd)) throw wrongKind(fd, "a directory");
@@ -40,6 +41,6 @@ export const directoryHandler: FileHandler = descriptorHandler({
     };
   },
   verify(fd) {
-    if (!isDirectory(fd)) throw anotherOne(fd, "directory");
+    if (!isDirectory(fd)) throw wrongKind(fd, "a directory");
   },
 });

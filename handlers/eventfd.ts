@@ -53,6 +53,7 @@ export function isSemaphore(fd: number): boolean | null {
 export const eventfdHandler: FileHandler = descriptorHandler({
   compatible: "eventfd-v1",
   version: 1,
+  steady: true,
   accepts: (fd) => anonymousKind(fd) === "eventfd",
   describe(fd) {
     const info = infoOf(fd, "eventfd-count", `an ${WHAT}`);

@@ -24,6 +24,7 @@ function isListening(fd: number): boolean {
 export const listenerHandler: FileHandler = descriptorHandler({
   compatible: "listener-v1",
   version: 1,
+  steady: true,
   accepts: isListening,
   describe: (fd) => ({
     address: formatAddress(getsockname(fd)).toWellFormed(),

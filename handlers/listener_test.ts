@@ -48,7 +48,5 @@ Deno.test("listenerHandler refuses another socket, and one that does not listen"
   listenerHandler.finish(other.args);
 
   using idle = createSocket("inet", "stream");
-  using deaf = carry(listenerHandler, idle);
-  assertHandoverError(() => listenerHandler.retrieve(deaf.args), "WRONG_DESCRIPTOR");
-  listenerHandler.finish(deaf.args);
+  assertHandoverError(() => carry(listenerHandler, idle), "WRONG_DESCRIPTOR", "is not the listening socket");
 });

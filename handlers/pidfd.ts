@@ -44,6 +44,7 @@ function isOurs(pid: number): boolean {
 export const pidfdHandler: FileHandler = descriptorHandler({
   compatible: "pidfd-v1",
   version: 1,
+  steady: true,
   accepts: (fd) => anonymousKind(fd) === "pidfd",
   describe(fd) {
     const pid = pidBehind(fd);

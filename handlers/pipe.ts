@@ -31,6 +31,7 @@ function isPipe(fd: number): boolean {
 export const pipeHandler: FileHandler = descriptorHandler({
   compatible: "pipe-v1",
   version: 1,
+  steady: true,
   accepts: isPipe,
   describe(fd) {
     if (!isPipe(fd)) throw wrongKind(fd, "a pipe");
@@ -45,6 +46,7 @@ export const pipeHandler: FileHandler = descriptorHandler({
   },
   verify(fd, record) {
     // Which pipe it is, its inode says, and that was compared. Both ends have the same one.
-    if (!isPipe(fd) || !hasSameAccess(fd, record)) throw anotherOne(fd, "end of a pipe");
+    if (!isPipe(fd)) throw wrongKind(fd, "a pipe");
+    if (!hasSameAccess(fd, record)) throw anotherOne(fd, "end of a pipe");
   },
 });

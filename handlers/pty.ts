@@ -76,6 +76,7 @@ function verify(fd: number, record: Fields): void {
 export const ptyHandler: FileHandler = descriptorHandler({
   compatible: "pty-v1",
   version: 1,
+  steady: true,
   accepts: (fd) => isCharacterDevice(fstat(fd)) && lookAtTerminal(fd) !== null,
   describe(fd) {
     const stat = fstat(fd);

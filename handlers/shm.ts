@@ -51,6 +51,7 @@ function sealsOf(fd: number): number | null {
 export const shmHandler: FileHandler = descriptorHandler({
   compatible: "shm-v1",
   version: 1,
+  steady: true,
   accepts(fd) {
     const { kind, nlink } = fstat(fd);
     if (kind !== "file") return false;

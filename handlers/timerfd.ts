@@ -45,6 +45,7 @@ export function timerClockOf(fd: number): number {
 export const timerfdHandler: FileHandler = descriptorHandler({
   compatible: "timerfd-v1",
   version: 1,
+  steady: true,
   accepts: (fd) => anonymousKind(fd) === "timerfd",
   describe(fd) {
     const info = infoOf(fd, "clockid", `a ${WHAT}`);

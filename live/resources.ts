@@ -238,13 +238,14 @@ export class Resources {
    * Preserves anew what is not behind its number any more: somebody closed or replaced the duplicate that is held.
    *
    * @param isIntact does this number still lead to what was preserved?
+   * @param broken the token of one that its handler did not find to be what it was; null if there is none
    */
-  mend(isIntact: (fd: number) => boolean): void {
+  mend(isIntact: (fd: number) => boolean, broken: bigint | null): void {
     const held = new Map(this.#outgoing?.files().map((file) => [file.token, file]));
     for (const resource of this.#live.values()) {
       const { fd, compatible } = held.get(resource.token) ?? {};
       if (!resource.preserved || typeof fd !== "number") continue;
-      if (isIntact(fd) && isAccepted(compatible, fd)) continue;
+      if (resource.token !== broken && isIntact(fd) && isAccepted(compatible, fd)) continue;
       resource.preserved = false;
       try {
         this.#outgoing?.unpreserveFd(resource.token);

@@ -17,6 +17,7 @@ import type { UpdateRecord, UpgradeRequest } from "../control/types.ts";
 import { lastWordsPath, removeLastWords, writeLastWords } from "../control/last_words.ts";
 import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
+import { HandoverError } from "../kho/errors.ts";
 import { isIntact } from "../kho/identity.ts";
 import { blockForExec, getLimit, getPid, listFds, setMask } from "../sys/mod.ts";
 import { END_EVENT, STALLED_EVENT, UNGUARDED_EVENT } from "../kho/abi/journal.ts";
@@ -25,6 +26,7 @@ import { cross } from "./crossing.ts";
 import { guardianOf } from "./launch.ts";
 import { encodeGraphs } from "./graphs.ts";
 import { Guarding } from "./guarding.ts";
+import { LIVE_SESSION } from "./handed_session.ts";
 import { supervisorWarnings } from "./main_pid.ts";
 import { foldRecord } from "./record.ts";
 import { resolveBuild } from "./resolve.ts";
@@ -192,7 +194,7 @@ export class Updater {
     const reason = error instanceof Error ? error.message : String(error);
     for (const port of this.#host.ports()) port.connections.resume();
     // The last phase that begins here: freezing and jumping are parts of the same call.
-    if (update.phase === "preserving") this.#mend();
+    if (update.phase === "preserving") this.#mend(error);
     update.journal.append(END_EVENT, reason);
     const record = this.#fold(update, reason);
     // Until it is told, a signal may end the service.
@@ -213,13 +215,13 @@ export class Updater {
   }
 
   /** The jump may have found that a descriptor is not what it was: the next one is to find it whole. */
-  #mend(): void {
+  #mend(error: unknown): void {
     const records = new Map(orchestrator().outgoing.fds().map((record) => [record.fd, record]));
     try {
       this.#host.resources.mend((fd) => {
         const record = records.get(fd);
         return record === undefined || isIntact(record);
-      });
+      }, brokenToken(error));
     } catch (error) {
       reportLate(error);
     }
@@ -285,6 +287,13 @@ export class Updater {
       );
     }
   }
+}
+
+/** The token of a resource whose handler found it to be another one, or null. */
+function brokenToken(error: unknown): bigint | null {
+  if (!(error instanceof LuoError) || error.session !== LIVE_SESSION) return null;
+  const { cause } = error;
+  return cause instanceof HandoverError && cause.code === "WRONG_DESCRIPTOR" ? error.token : null;
 }
 
 const CUT_SHORT = "the service ended in the middle of the update";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { fstat, sameOpenFile } from "../sys/mod.ts";
+import { compareOpenFiles, fstat, sameOpenFile } from "../sys/mod.ts";
 import type { FileHandler } from "./handler.ts";
 
 /** One held resource. */
@@ -32,10 +32,14 @@ export class Identities {
    */
   insert(handler: FileHandler, fd: number): Identity | null {
     const identity = identityOf(handler, fd);
-    if (this.#findSame(identity) !== null) return null;
     const same = this.#held.get(identity.key);
-    if (same === undefined) this.#held.set(identity.key, [identity]);
-    else same.push(identity);
+    if (same === undefined) {
+      this.#held.set(identity.key, [identity]);
+      return identity;
+    }
+    const at = search(same, identity);
+    if (at.found !== null) return null;
+    same.splice(at.before, 0, identity);
     return identity;
   }
 
@@ -59,9 +63,34 @@ export class Identities {
 
   #findSame(identity: Identity): Identity | null {
     const same = this.#held.get(identity.key);
-    if (same === undefined) return null;
-    return same.find((other) => identity.exact || other.exact || sameOpenFile(other.fd, identity.fd)) ?? null;
+    return same === undefined ? null : search(same, identity).found;
   }
+}
+
+/**
+ * Looks for a resource among those of one inode. There is one of nearly every file; but anonymous inodes share one, and an
+ * application may have thousands of them. So they are kept in the order that the kernel gives them, where it does.
+ *
+ * @param same those that are held, in that order
+ * @param wanted the resource
+ * @returns the one that is the same, or null and the place before which it belongs
+ */
+function search(same: readonly Identity[], wanted: Identity): { found: Identity | null; before: number } {
+  let [low, high] = [0, same.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const other = same[middle]!;
+    const order = wanted.exact || other.exact ? 0 : compareOpenFiles(wanted.fd, other.fd);
+    if (order === null) return { found: compareEach(same, wanted), before: same.length };
+    if (order === 0) return { found: other, before: middle };
+    if (order < 0) high = middle;
+    else low = middle + 1;
+  }
+  return { found: null, before: low };
+}
+
+function compareEach(same: readonly Identity[], wanted: Identity): Identity | null {
+  return same.find((other) => sameOpenFile(other.fd, wanted.fd)) ?? null;
 }
 
 function identityOf(handler: FileHandler, fd: number): Identity {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 
+import { createEventfd } from "../sys/eventfd.ts";
 import { fdLink, openFile, type OwnedFd, writeAll } from "../sys/mod.ts";
 import { tempDir } from "../testing/wait.ts";
 import type { FileHandler } from "./handler.ts";
@@ -29,6 +30,25 @@ Deno.test("Identities without an id refuse a duplicate, and allow another open o
   identities.delete(held);
   assertEquals(identities.insert(anyFile, second.fd), null);
   identities.insert(anyFile, copy.fd);
+});
+
+Deno.test("Identities find each of many that share one inode, whatever the order in which they came and went", () => {
+  using owned = new DisposableStack();
+  const identities = new Identities();
+  const make = (): OwnedFd => owned.use(createEventfd());
+  const all = Array.from({ length: 200 }, make);
+  const held = all.map(({ fd }) => identities.insert(anyFile, fd));
+  assertEquals(new Set(held.map((identity) => identity?.key)).size, 1);
+  all.forEach((one, index) => {
+    const copy = owned.use(one.dup());
+    assertEquals(identities.find(anyFile, copy.fd), held[index]);
+    assertEquals(identities.insert(anyFile, copy.fd), null);
+  });
+  for (const [index, identity] of held.entries()) if (index % 3 === 0) identities.delete(identity!);
+  all.forEach(({ fd }, index) => {
+    assertEquals(identities.find(anyFile, fd), index % 3 === 0 ? null : held[index]);
+  });
+  assertEquals(identities.find(anyFile, make().fd), null);
 });
 
 Deno.test("Identities with an id compare nothing else", () => {

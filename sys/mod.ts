@@ -37,7 +37,7 @@ export {
 } from "./fd.ts";
 export { articled, describeFd, refusalOf } from "./describe.ts";
 export { lockFile } from "./lock.ts";
-export { sameOpenFile } from "./same_file.ts";
+export { compareOpenFiles, sameOpenFile } from "./same_file.ts";
 export {
   O_PATH,
   openFile,

@@ -9,7 +9,7 @@
  */
 
 import { check, ERRNO, SysError } from "./errno.ts";
-import { openFile, readFile, readLink } from "./file.ts";
+import { openFile, read, readFile, readLink } from "./file.ts";
 import { call } from "./symbols.ts";
 import { decodeText } from "./text.ts";
 
@@ -43,8 +43,15 @@ export function fdLink(fd: number): string {
  * @throws {SysError} ENOENT if it is not open
  */
 export function fdInfo(fd: number): Map<string, string> {
-  return parseFdInfo(decodeText(readFile(`/proc/self/fdinfo/${fd}`)));
+  const path = `/proc/self/fdinfo/${fd}`;
+  using file = openFile(path);
+  // The kernel writes such a file whole and then gives what was asked for: less than there is room for is all of it.
+  const length = read(file.fd, page);
+  return parseFdInfo(decodeText(length < page.byteLength ? page.subarray(0, length) : readFile(path)));
 }
+
+/** Where small files are read to: nothing of it is kept. */
+const page = new Uint8Array(4096);
 
 /**
  * Reads the text of a file of `/proc/self/fdinfo`.

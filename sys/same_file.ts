@@ -30,6 +30,25 @@ export function sameOpenFile(a: number, b: number): boolean {
   const errno = lastErrno();
   if (errno !== ERRNO.EINVAL) throw new SysError("fcntl", errno, `fd ${a}`);
   check(call.fcntl(b, 1, 0), "fcntl", b);
+  return kcmp(a, b) <= 0n;
+}
+
+/**
+ * Puts two descriptors of this process into an order that is the same as long as both are open (kcmp(2)), so that one among
+ * many is found without comparing it with each of them.
+ *
+ * @param a an open descriptor, borrowed
+ * @param b another one, borrowed
+ * @returns 0 when they share one open file description, below 0 when `a` comes first, above 0 when `b` does; null where the
+ * kernel does not tell, or one of them is closed
+ */
+export function compareOpenFiles(a: number, b: number): number | null {
+  const answer = kcmp(a, b);
+  if (answer === 0n) return 0;
+  return answer === 1n ? -1 : answer === 2n ? 1 : null;
+}
+
+function kcmp(a: number, b: number): bigint {
   const pid = BigInt(getPid());
-  return call.syscall(BigInt(SYS_kcmp), pid, pid, KCMP_FILE, BigInt(a), BigInt(b)) <= 0n;
+  return call.syscall(BigInt(SYS_kcmp), pid, pid, KCMP_FILE, BigInt(a), BigInt(b));
 }

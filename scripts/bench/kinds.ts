@@ -20,7 +20,6 @@ const O_NOCTTY = 0o400;
 const O_TMPFILE = 0o20200000;
 const CLOCK_MONOTONIC = 1;
 const IN_CREATE = 0x100;
-const EPOLLIN = 1;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 
@@ -95,17 +94,3 @@ export const KINDS: Readonly<Record<string, Maker>> = {
   pidfd: () => openPidfd(Deno.pid),
   pty: () => owned(call.posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "posix_openpt"),
 };
-
-/**
- * Watches a descriptor with an epoll set, so that there is something to rebuild.
- *
- * @param set the epoll set, borrowed
- * @param fd what to watch, borrowed
- */
-export function watchWith(set: number, fd: number): void {
-  const packed = Deno.build.arch === "x86_64";
-  const event = new DataView(new ArrayBuffer(packed ? 12 : 16));
-  event.setUint32(0, EPOLLIN, true);
-  event.setBigUint64(packed ? 4 : 8, BigInt(fd), true);
-  check(call.epoll_ctl(set, 1, fd, new Uint8Array(event.buffer)), "epoll_ctl");
-}

@@ -4,7 +4,7 @@
  * @module
  */
 import { open, type OwnedFd } from "../../mod.ts";
-import { KINDS, watchWith } from "./kinds.ts";
+import { KINDS } from "./kinds.ts";
 
 const [kinds = "", count = "", folder = ""] = Deno.args;
 const live = await open();
@@ -12,18 +12,17 @@ const held = new Map<string, OwnedFd>();
 for (const kind of kinds.split(",")) {
   for (let index = 0; index < Number(count); index++) {
     const name = `${kind}-${index}`;
-    held.set(
-      name,
-      await live.inherit(name, () => {
-        const fd = KINDS[kind]!(index, folder);
-        // Each set watches one descriptor that is there already.
-        const watched = kind === "epoll" ? held.get(`eventfd-${index}`) : undefined;
-        if (watched !== undefined) watchWith(fd.fd, watched.fd);
-        return fd;
-      }),
-    );
+    if (kind === "epoll") await watch(name, held.get(`eventfd-${index}`));
+    else held.set(name, await live.inherit(name, () => KINDS[kind]!(index, folder)));
   }
 }
+
+/** Each set watches one descriptor that is there already, if there is one. */
+async function watch(name: string, watched: OwnedFd | undefined): Promise<void> {
+  const set = await live.epoll(name);
+  if (watched !== undefined && set.entries().length === 0) set.add(watched, ["in"], 7n);
+}
+
 // A descriptor that is collected is closed.
 (globalThis as { held?: unknown }).held = held;
 await live.ready();
