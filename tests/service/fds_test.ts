@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { FdReport } from "../../control/types.ts";
-import { callControl, descriptors, freePort, type TestApp } from "../../testing/mod.ts";
+import { callControl, descriptors, freePort, type TestApp, waitFor } from "../../testing/mod.ts";
 import { builds, Client, startHeld } from "../update/_fixtures.ts";
 
 /** Resources of which live update was told, and some of which it was not; each next build opens the same. */
@@ -79,7 +79,12 @@ Deno.test("status --fds says what becomes of every descriptor, and an update kee
 
   const links = new Map(open.map(({ fd, link }) => [fd, link]));
   await held.commits(await all.write("second", { use: USE, before, label: "v2" }), "v2");
-  const warm = await fdsOf(app);
+  let warm = await fdsOf(app);
+  // The runtime is opened with the snapshot, some time after the start.
+  await waitFor(async () => {
+    warm = await fdsOf(app);
+    return warm.some(({ note }) => note === "runtime of this build");
+  }, { what: "the way back to the new build" });
   const ours = (fds: FdReport[]): FdReport[] =>
     fds.filter(({ note, class: kind }) => kind !== "runtime" && note !== "connection to the control socket");
   const [one, two] = [ours(cold), ours(warm)].map((fds) => new Set(summary(fds)));
