@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { request as httpRequest } from "node:http";
+import { Agent, request as httpRequest } from "node:http";
 
-import { getUid } from "../sys/mod.ts";
+import { getLimit, getUid, setLimit } from "../sys/mod.ts";
 import { waitFor } from "../testing/wait.ts";
 import { FDS, sampleRecord, sampleReport, SEGMENT, startBench, STATUS } from "./helpers_test.ts";
 
@@ -187,6 +187,34 @@ Deno.test("The control server answers root and its own user only", async () => {
   if (uid === 0) return assertEquals([status, answer], [200, STATUS]);
   assertEquals(status, 403);
   assertEquals((answer as { error: { code: string } }).error.code, "EPERM");
+});
+
+Deno.test("The control server says so when no descriptor is left to find out who asks", async () => {
+  await using bench = await startBench();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const status = (): Promise<[number | undefined, string]> =>
+    new Promise((resolve, reject) => {
+      const options = { socketPath: bench.socket, path: "/v1/status", agent };
+      const request = httpRequest(options, (response) => {
+        let text = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
+        response.on("end", () => resolve([response.statusCode, text]));
+      });
+      request.once("error", reject).end();
+    });
+  const limit = getLimit("nofile");
+  try {
+    assertEquals((await status())[0], 200);
+    // The connection is there; only a further descriptor is not to be had.
+    setLimit("nofile", { soft: 0n, hard: limit.hard });
+    const [code, text] = await status();
+    setLimit("nofile", limit);
+    assertEquals([code, JSON.parse(text).error.code], [503, "EMFILE"]);
+    assertEquals((await status())[0], 200);
+  } finally {
+    setLimit("nofile", limit);
+    agent.destroy();
+  }
 });
 
 Deno.test("The control server sends an event for each phase until the client leaves", async () => {
