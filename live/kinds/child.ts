@@ -55,7 +55,10 @@ export interface ChildOptions extends ChildCommand {
 }
 
 /** What a child needs of its surroundings. */
-export type ChildHost = Pick<Lifecycle, "addPort" | "isReady" | "removePort" | "resources" | "state">;
+export type ChildHost = Pick<
+  Lifecycle,
+  "addPort" | "addSegment" | "isReady" | "removePort" | "removeSegment" | "resources" | "state"
+>;
 
 /** The part under which it is written down that an end was told. */
 const ENDED = "ended";
@@ -196,6 +199,7 @@ function assemble(life: ChildHost, name: string, options: ChildOptions, pieces: 
     drop: forget("stdin"),
     ...(options.drain === undefined ? {} : { drain: () => child.wait(options.drain?.()) }),
   });
+  const settling = { settle: () => child.begin(), drop() {} };
   const child: Child = new Child({
     name,
     isNew,
@@ -212,7 +216,10 @@ function assemble(life: ChildHost, name: string, options: ChildOptions, pieces: 
       resources.drop(name);
       resources.drop(`${name}#${ENDED}`);
     },
-    remove: () => life.removePort(child),
+    remove() {
+      life.removePort(child);
+      life.removeSegment(settling);
+    },
     giveUp(pidfd, ended) {
       if (life.state === "stopping") pidfd[Symbol.dispose]();
       else reapLater(life, pidfd, ended);
@@ -220,5 +227,7 @@ function assemble(life: ChildHost, name: string, options: ChildOptions, pieces: 
   });
   // Outputs first: what was written before the end is read before it.
   for (const carrier of [...outputs, child]) life.addPort(carrier);
+  // Not when the tap opens: with a time before the commit, a build that fails in it would leave a process behind.
+  if (started === null && told === null) life.addSegment(settling);
   return child;
 }

@@ -22,6 +22,7 @@ import type { ChildStatus } from "./child_status.ts";
 /** An application: what its carriers are, and whether their taps are open. */
 class App implements ChildHost {
   readonly carriers: Carrier[] = [];
+  readonly settling: { settle(): void }[] = [];
   readonly side: Side;
   isReady = true;
   readonly state = "serving";
@@ -38,6 +39,13 @@ class App implements ChildHost {
   }
   removePort(carrier: Carrier): void {
     this.carriers.splice(this.carriers.indexOf(carrier), 1);
+  }
+  addSegment(one: { settle(): void }): void {
+    this.settling.push(one);
+  }
+  removeSegment(one: { settle(): void }): void {
+    const at = this.settling.indexOf(one);
+    if (at >= 0) this.settling.splice(at, 1);
   }
   names(): string[] {
     return this.resources.names().map(({ name }) => name).sort();

@@ -11,6 +11,12 @@ import { takeover } from "../takeover.ts";
 import { type LiveTerminal, Terminal, type TerminalOptions, wantedSize } from "./terminal.ts";
 import { findProgram, Program, programName } from "./terminal_program.ts";
 
+/** What a terminal needs of its surroundings. */
+export type TerminalHost = Pick<
+  Lifecycle,
+  "addPort" | "addSegment" | "isReady" | "removePort" | "removeSegment" | "resources"
+>;
+
 /**
  * Takes back a terminal, or makes one.
  *
@@ -24,7 +30,7 @@ import { findProgram, Program, programName } from "./terminal_program.ts";
  * @throws {TypeError} a command without a name
  */
 export async function openTerminal(
-  life: Pick<Lifecycle, "addPort" | "isReady" | "removePort" | "resources">,
+  life: TerminalHost,
   name: string,
   options: TerminalOptions,
 ): Promise<LiveTerminal> {
@@ -58,10 +64,12 @@ export async function openTerminal(
       ? null
       : Program.planned(name, resources, { command, cwd, env, terminal: slavePath(master.fd) })
     : runningProgram(life, name);
-  // What a build that fails has started would be left behind.
-  if (takeover.incoming === null || life.isReady) program?.start();
+  // What a build that fails has started would be left behind, also where the tap opens some time before the commit.
+  const waits = isNew && takeover.incoming !== null && !life.isReady;
+  if (!waits) program?.start();
   undo.move();
-  const terminal = new Terminal({
+  const settling = { settle: () => terminal.begin(), drop() {} };
+  const terminal: Terminal = new Terminal({
     name,
     fd: master,
     options,
@@ -69,11 +77,15 @@ export async function openTerminal(
     drop() {
       resources.drop(name);
       // Who closes all of them is going through the list just now.
-      queueMicrotask(() => source !== null && life.removePort(source));
+      queueMicrotask(() => {
+        life.removeSegment(settling);
+        if (source !== null) life.removePort(source);
+      });
     },
   });
   const { source } = terminal;
   if (source !== null) life.addPort(source);
+  if (waits) life.addSegment(settling);
   return terminal;
 }
 

@@ -20,6 +20,7 @@ async function untilReaped(pid: number | null): Promise<void> {
 class Image {
   readonly side: Side;
   readonly ports = new Set<Carrier>();
+  readonly settling = new Set<{ settle(): void }>();
   said = "";
   ends = 0;
 
@@ -35,6 +36,8 @@ class Image {
         isReady: false,
         addPort: (port) => void this.ports.add(port),
         removePort: (port) => void this.ports.delete(port),
+        addSegment: (one) => void this.settling.add(one),
+        removeSegment: (one) => void this.settling.delete(one),
       },
       name,
       {
