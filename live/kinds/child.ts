@@ -81,12 +81,12 @@ export function openChild(life: ChildHost, name: string, options: ChildOptions):
     let wasHanded = false;
     using _ = check.take(life.resources, name, "child", (handed) => {
       wasHanded = handed;
+      if (!handed) planCommand(name, options);
       return openPidfd(Deno.pid);
     });
     for (const part of [...STREAMS, ENDED]) {
       life.resources.claim(`${name}#${part}`, "part")?.[Symbol.dispose]();
     }
-    if (!wasHanded) planCommand(name, options);
     return new CheckedChild(name, !wasHanded, () => life.resources.drop(name));
   }
   const handed = life.resources.claim(name, "child");
