@@ -3,9 +3,10 @@
  *
  * Happy path: a request of the same user (or root) is answered from a {@linkcode ControlTarget}.
  *
- * Unhappy paths: another user's request is 403, an unknown path 404, a wrong method 405 with `Allow`, a body that is not
- * what the path takes 400, an update or a check while an update runs 409; without a descriptor to look at who asks, 503. Each is `{"error":{"code","message"}}`. A build
- * that would not take over is no error of the check: it is answered with 200 and `"ok":false`.
+ * Unhappy paths: another user's request is 403, one of nobody knows whom 503 (no descriptor is left to ask), an unknown path
+ * 404, a wrong method 405 with `Allow`, a body that is not what the path takes 400, an update or a check while an update runs
+ * 409. Each is `{"error":{"code","message"}}`. A build that would not take over is no error of the check: it is answered with
+ * 200 and `"ok":false`.
  *
  * @module
  */

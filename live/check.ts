@@ -108,9 +108,15 @@ export class Check {
     kind: ResourceKind,
     make: (handed: boolean, model: OwnedFd | null) => OwnedFd = standIn,
   ): OwnedFd {
-    using handed = resources.claim(name, kind);
+    using undo = new DisposableStack();
+    const handed = resources.claim(name, kind);
     if (handed === null) resources.reserve(name, kind);
-    return make(handed !== null, handed);
+    // What was not taken may be asked for in another way, as for real.
+    undo.defer(() => handed === null ? resources.drop(name) : resources.unclaim(name));
+    using _ = handed;
+    const made = make(handed !== null, handed);
+    undo.move();
+    return made;
   }
 
   /**

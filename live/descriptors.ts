@@ -6,7 +6,8 @@
  *
  * 1. What a session holds is `preserved`; of the session `heirloom`, the names that begin with `@` are `heirloom`.
  * 2. 0 to 2, and what came without `FD_CLOEXEC` at the cold start, is `inherited`.
- * 3. The device, the sessions, the journal, the guardian and the open runtime are `heirloom`.
+ * 3. The device, the sessions, the journal, the guardian, the open runtime, and what each image makes for its own use are
+ *    `heirloom`.
  * 4. What leads to the same open file as one of these is what that is: the application has its own number for it.
  * 5. A connection whose own address is that of a carried server is `preserved`: it is taken along when the update comes.
  * 6. `runtime` is what looks like it (`runtime_descriptors.ts`).
@@ -21,6 +22,7 @@ import type { FdReport } from "../control/types.ts";
 import { orchestrator } from "../luo/process.ts";
 import { listenQueue } from "../sys/listen_queue.ts";
 import { getsockname, listFds, sameOpenFile, type SocketAddress } from "../sys/mod.ts";
+import { descriptorsForOwnUse } from "../sys/own_use.ts";
 import { CLOEXEC, isClosed, type Look, lookAt, wordsFor } from "./descriptor_look.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { runtimeDescriptors } from "./runtime_descriptors.ts";
@@ -93,6 +95,7 @@ async function knownDescriptors(life: Lifecycle): Promise<Map<number, Known>> {
   const own = (fd: number | null | undefined, note: string): void => {
     if (typeof fd === "number") known.set(fd, { verdict: { class: "heirloom", note }, duplicate: note });
   };
+  for (const [fd, note] of descriptorsForOwnUse()) own(fd, note);
   const { incoming } = takeover;
   for (const fd of incoming?.held() ?? []) {
     known.set(fd, {

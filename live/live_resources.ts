@@ -41,7 +41,7 @@ export class LiveResources {
    * @param options which type of descriptor it has to be
    * @returns the descriptor, the application's; it must stay open as long as it is to survive updates
    * @throws {LuoError} `EEXIST` name in use, of another kind, or handed over with another type; `ENOENT` no handler carries
-   * such a descriptor; `EINVAL` a bad name, or `create` made another type
+   * such a descriptor; `EINVAL` a bad name, or `create` made another type; `EBADF` it gave one that is closed
    */
   async inherit(
     name: string,

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { getsockname, type OwnedFd } from "../sys/mod.ts";
+import { LuoError } from "../luo/errors.ts";
+import { getsockname, isOpenFd, type OwnedFd } from "../sys/mod.ts";
 import { listenAt, satisfies, type ServerAddress, socketAddressOf } from "./address.ts";
 import type { ResourceKind } from "./resource_name.ts";
 import type { Resources } from "./resources.ts";
@@ -20,7 +21,8 @@ import { takeover } from "./takeover.ts";
  * handler made to stand for it
  * @param check looks at the descriptor, and is told whether it was handed over; when it throws, nothing was taken
  * @returns the descriptor, the caller's
- * @throws {LuoError} `EEXIST`, `ENOENT`, `EINVAL`; what `create` and `check` throw
+ * @throws {LuoError} `EEXIST`, `ENOENT`, `EINVAL`; `EBADF` when `create` gave one that is closed; what `create` and `check`
+ * throw
  */
 export async function take(
   resources: Resources,
@@ -38,7 +40,10 @@ export async function take(
     undo.move();
     return handed;
   }
-  const made = undo.use(await create());
+  const made = await create();
+  // Closing what is closed already fails as well, and would hide why it was not taken.
+  if (!isOpenFd(made.fd)) throw new LuoError("EBADF", `Cannot take "${name}": fd ${made.fd} is closed`);
+  undo.use(made);
   check(made, false);
   resources.add(name, kind, made.fd);
   undo.move();

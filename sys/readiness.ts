@@ -18,6 +18,7 @@
 import { setImmediate } from "node:timers";
 
 import { addCount, createEventfd, takeCount } from "./eventfd.ts";
+import { forOwnUse } from "./own_use.ts";
 import type { OwnedFd } from "./owned_fd.ts";
 import { POLLIN, POLLOUT } from "./poll.ts";
 
@@ -149,7 +150,7 @@ class Waiting {
   constructor() {
     library ??= Deno.dlopen("libc.so.6", functions);
     this.#poll = library.symbols.poll;
-    this.#wakeUp = createEventfd();
+    this.#wakeUp = forOwnUse(createEventfd(), "wake-up of what waits");
   }
 
   watch(fd: number, readable: () => boolean, events: number): Watch {

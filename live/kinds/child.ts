@@ -56,7 +56,10 @@ export interface ChildOptions extends ChildCommand {
 }
 
 /** What a child needs of its surroundings. */
-export type ChildHost = Pick<Lifecycle, "addPort" | "isReady" | "removePort" | "resources" | "state">;
+export type ChildHost = Pick<
+  Lifecycle,
+  "addPort" | "addSegment" | "isReady" | "removePort" | "removeSegment" | "resources" | "state"
+>;
 
 /** The part under which it is written down that an end was told. */
 const ENDED = "ended";
@@ -79,12 +82,12 @@ export function openChild(life: ChildHost, name: string, options: ChildOptions):
     let wasHanded = false;
     using _ = check.take(life.resources, name, "child", (handed) => {
       wasHanded = handed;
+      if (!handed) planCommand(name, options);
       return openPidfd(Deno.pid);
     });
     for (const part of [...STREAMS, ENDED]) {
       life.resources.claim(`${name}#${part}`, "part")?.[Symbol.dispose]();
     }
-    if (!wasHanded) planCommand(name, options);
     return new CheckedChild(name, !wasHanded, () => life.resources.drop(name));
   }
   return takeBack(life, name, options) ?? startNew(life, name, options);
@@ -188,6 +191,7 @@ function assemble(life: ChildHost, name: string, options: ChildOptions, pieces: 
     drop: forget("stdin"),
     ...(options.drain === undefined ? {} : { drain: () => child.wait(options.drain?.()) }),
   });
+  const settling = { settle: () => child.begin(), drop() {} };
   const child: Child = new Child({
     name,
     isNew,
@@ -204,7 +208,10 @@ function assemble(life: ChildHost, name: string, options: ChildOptions, pieces: 
       resources.drop(name);
       resources.drop(`${name}#${ENDED}`);
     },
-    remove: () => life.removePort(child),
+    remove() {
+      life.removePort(child);
+      life.removeSegment(settling);
+    },
     giveUp(pidfd, ended) {
       if (life.state === "stopping") pidfd[Symbol.dispose]();
       else reapLater(life, pidfd, ended);
@@ -212,5 +219,7 @@ function assemble(life: ChildHost, name: string, options: ChildOptions, pieces: 
   });
   // Outputs first: what was written before the end is read before it.
   for (const carrier of [...outputs, child]) life.addPort(carrier);
+  // Not when the tap opens: with a time before the commit, a build that fails in it would leave a process behind.
+  if (started === null && told === null) life.addSegment(settling);
   return child;
 }

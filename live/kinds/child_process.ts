@@ -78,7 +78,7 @@ export interface ChildParts {
   readonly started: Started | null;
   /** Its end, if that was told by a build before, and the record of that; owned from here on. */
   readonly told: (ToldEnd & { record: OwnedFd }) | null;
-  /** Starts it, when the application is ready. */
+  /** Starts it, when the update is committed. */
   start(): Started;
   /** Its input, or null. */
   readonly input: ChildInput | null;
@@ -107,6 +107,7 @@ export class Child extends Tap implements LiveChild {
   #status: ChildStatus | null;
   #record: OwnedFd | null = null;
   #closed: Promise<void> | null = null;
+  #isOpen = false;
   #isOver = false;
 
   /** @param parts what it needs */
@@ -168,10 +169,18 @@ export class Child extends Tap implements LiveChild {
 
   override open(): void {
     if (this.#closed !== null || this.#isOver) return;
-    if (this.#pidfd === null) this.#start();
+    this.#isOpen = true;
     this.#parts.input?.open();
     if (this.#pidfd !== null && this.#status === null) this.watch(this.#pidfd.fd);
     else if (this.#status !== null) this.outputEnded();
+  }
+
+  /** The update is committed: a child that waited for that is started. */
+  begin(): void {
+    if (this.#closed !== null || this.#isOver || this.#pidfd !== null || this.#status !== null) return;
+    const pidfd = this.#start();
+    if (pidfd === null) this.outputEnded();
+    else if (this.#isOpen) this.watch(pidfd.fd);
   }
 
   override pause(): void {
@@ -212,17 +221,18 @@ export class Child extends Tap implements LiveChild {
     return true;
   }
 
-  #start(): void {
+  #start(): OwnedFd | null {
     try {
       const { pid, pidfd } = this.#parts.start();
       this.#pid = pid;
-      this.#pidfd = pidfd;
+      return this.#pidfd = pidfd;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       reportLate(error);
       for (const output of this.#parts.outputs) output.close();
       const reason = error instanceof SysError ? { error } : {};
       this.#tell({ success: false, code: null, signal: null, ...reason });
+      return null;
     }
   }
 

@@ -236,7 +236,9 @@ test("openChild() refuses what cannot be started, and leaves nothing", async (ap
     const children = childPids();
     const refused = (changes: Partial<ChildOptions>): string =>
       assertThrows(() => spawn(app, "exit 0", { stdin: "piped", ...changes }), SysError).code;
-    assertEquals(refused({ command: ["does-not-exist-anywhere"] }), "ENOENT");
+    // A PATH of its own: one that leads through a directory of somebody else's is EACCES, as for execvp(3).
+    const env = { PATH: "/usr/bin:/bin" };
+    assertEquals(refused({ command: ["does-not-exist-anywhere"], env }), "ENOENT");
     assertEquals(refused({ command: ["/does/not/exist"] }), "ENOENT");
     assertEquals(refused({ command: ["sh"], env: { PATH: "" }, cwd: directory }), "ENOENT");
     assertEquals(refused({ command: [`${directory}/plain`] }), "EACCES");

@@ -52,7 +52,8 @@ export class FakeLife {
   }
 
   removeSegment(segment: Settling): void {
-    this.settling.splice(this.settling.indexOf(segment), 1);
+    const at = this.settling.indexOf(segment);
+    if (at >= 0) this.settling.splice(at, 1);
   }
 
   /** The application is ready; in a new build that is the commit. */

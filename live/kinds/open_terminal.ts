@@ -13,6 +13,12 @@ import type { ReaperHost } from "./child_reaper.ts";
 import { type LiveTerminal, Terminal, type TerminalOptions, wantedSize } from "./terminal.ts";
 import { planProgram, Program, programName } from "./terminal_program.ts";
 
+/** What a terminal needs of its surroundings. */
+export type TerminalHost = Pick<
+  Lifecycle,
+  "addPort" | "addSegment" | "isReady" | "removePort" | "removeSegment" | "resources"
+>;
+
 /**
  * Takes back a terminal, or makes one.
  *
@@ -26,7 +32,7 @@ import { planProgram, Program, programName } from "./terminal_program.ts";
  * @throws {TypeError} a command that cannot be one
  */
 export async function openTerminal(
-  life: Pick<Lifecycle, "addPort" | "isReady" | "removePort" | "resources">,
+  life: TerminalHost,
   name: string,
   options: TerminalOptions,
 ): Promise<LiveTerminal> {
@@ -54,10 +60,12 @@ export async function openTerminal(
   const program = plan === undefined
     ? runningProgram(life, name)
     : plannedProgram(life, name, plan, master.fd);
-  // What a build that fails has started would be left behind.
-  if (takeover.incoming === null || life.isReady) program?.start();
+  // What a build that fails has started would be left behind, also where the tap opens some time before the commit.
+  const waits = plan !== undefined && takeover.incoming !== null && !life.isReady;
+  if (!waits) program?.start();
   undo.move();
-  const terminal = new Terminal({
+  const settling = { settle: () => terminal.begin(), drop() {} };
+  const terminal: Terminal = new Terminal({
     name,
     fd: master,
     options,
@@ -65,11 +73,15 @@ export async function openTerminal(
     drop() {
       resources.drop(name);
       // Who closes all of them is going through the list just now.
-      queueMicrotask(() => source !== null && life.removePort(source));
+      queueMicrotask(() => {
+        life.removeSegment(settling);
+        if (source !== null) life.removePort(source);
+      });
     },
   });
   const { source } = terminal;
   if (source !== null) life.addPort(source);
+  if (waits) life.addSegment(settling);
   return terminal;
 }
 

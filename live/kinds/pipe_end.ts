@@ -9,6 +9,7 @@
  * @module
  */
 import { isAnonymousPipe, type OwnedFd, setNonblocking } from "../../sys/mod.ts";
+import { forOwnUse } from "../../sys/own_use.ts";
 import { type PipeAccess, reopenPipe } from "../../sys/pipe.ts";
 
 /** One end of a pipe, for an application. */
@@ -43,7 +44,9 @@ export class PipeEnd {
    */
   get fd(): number {
     if (!this.anonymous) return this.#own.fd;
-    return (this.#nonblocking ??= reopenPipe(this.#own.fd, this.#access)).fd;
+    const open = (): OwnedFd =>
+      forOwnUse(reopenPipe(this.#own.fd, this.#access), "nonblocking use of a pipe");
+    return (this.#nonblocking ??= open()).fd;
   }
 
   /** Closes both. */

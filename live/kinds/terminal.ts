@@ -110,7 +110,7 @@ export interface TerminalParts {
   fd: OwnedFd | null;
   /** What is done with what comes out of it, and the size that a check shows. */
   options: TerminalOptions;
-  /** The program, running or to be started when the tap opens; null where there is none. */
+  /** The program, running or to be started at the commit; null where there is none. */
   program: Program | null;
   /** Forgets the resource. */
   drop(): void;
@@ -166,7 +166,7 @@ export class Terminal implements LiveTerminal {
         parts.drop();
         program?.giveUp();
       },
-    }, () => this.#open());
+    }, () => !this.#isOver);
   }
 
   get name(): string {
@@ -211,8 +211,9 @@ export class Terminal implements LiveTerminal {
     await this.source?.close();
   }
 
-  /** Answers whether there is something to read for. */
-  #open(): boolean {
+  /** The update is committed: a program that waited for that is started. */
+  begin(): void {
+    if (this.fd < 0 || this.#isOver) return;
     const { options, program } = this.#parts;
     try {
       program?.start();
@@ -220,9 +221,9 @@ export class Terminal implements LiveTerminal {
       // The application is ready, and so is everything else: for this terminal it is as if the program had ended at once.
       reportLate(error);
       this.#isOver = true;
+      (this.source as TerminalSource).end();
       options.exit?.(this);
     }
-    return !this.#isOver;
   }
 
   #read(): [unknown] | null {

@@ -5,7 +5,7 @@ import { checkExecution, type ExecutionFacts, gatherExecution } from "./executio
 import { assertLevel } from "./helpers_test.ts";
 import { checkNamespaces, gatherNamespaces, type NamespaceFacts } from "./namespaces.ts";
 import { checkRuntime, gatherRuntime, type RuntimeFacts } from "./runtime.ts";
-import { lookAt } from "./subject.ts";
+import { judgeState, lookAt } from "./subject.ts";
 
 Deno.test("checkExecution() judges whether a process can replace itself", async () => {
   const good: ExecutionFacts = { execve: null, tellsExit: true, seccomp: 0, isService: true };
@@ -44,6 +44,15 @@ Deno.test("checkNamespaces() judges /proc and PID 1", () => {
   assertLevel(checkNamespaces({ ...good, isReadable: false }), "proc", "problem");
   const here = gatherNamespaces(lookAt("self", false));
   assertEquals([here.pids, here.proc?.type, here.isReadable], [null, "proc", true]);
+});
+
+Deno.test("judgeState() says why no update can begin now", () => {
+  const of = (
+    state: Parameters<typeof judgeState>[0]["state"],
+  ) => [judgeState({ state, pid: 7, generation: 1 })];
+  for (const state of ["serving", "updating"] as const) assertLevel(of(state), "service", "ok");
+  assertMatch(assertLevel(of("starting"), "service", "note"), /starting, pid 7, generation 1: .*ready\(\)/);
+  for (const state of ["probation", "stopping"] as const) assertLevel(of(state), "service", "note");
 });
 
 Deno.test("checkDescriptors() names what the next update would close", () => {

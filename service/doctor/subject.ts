@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { DetailedStatus, UpdateRecord } from "../../control/types.ts";
+import type { DetailedStatus, ServiceState, StatusReport, UpdateRecord } from "../../control/types.ts";
 import { ownerOf } from "../../live/address.ts";
 import { ControlClient, NoServiceError } from "../control_client.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
@@ -74,16 +74,30 @@ export async function findScene(socket: string, timeoutMs: number): Promise<Scen
     return { service: null, subject: lookAt("self", false), finding };
   }
   const subject = findProcess(socket, service.status.pid);
-  const { pid, generation, state } = service.status;
-  if (subject !== null) {
-    return { service, subject, finding: ok("service", `${state}, pid ${pid}, generation ${generation}`) };
-  }
+  if (subject !== null) return { service, subject, finding: judgeState(service.status) };
+  const { pid } = service.status;
   const finding = note(
     "service",
     `pid ${pid} of the service is not visible here: what its process is like is not checked`,
     "Run doctor where the service runs, in its container for example, as its user or as root.",
   );
   return { service, subject, finding };
+}
+
+/** Why an update is refused now, whatever the machine is like. */
+const BUSY: Readonly<Partial<Record<ServiceState, string>>> = {
+  starting: "no update begins before the application has called ready()",
+  probation: "no other update begins before this one is committed",
+  stopping: "no update begins any more",
+};
+
+/** What the service is doing. */
+export function judgeState(
+  { state, pid, generation }: Pick<StatusReport, "state" | "pid" | "generation">,
+): Finding {
+  const what = `${state}, pid ${pid}, generation ${generation}`;
+  const busy = BUSY[state];
+  return busy === undefined ? ok("service", what) : note("service", `${what}: ${busy}`);
 }
 
 /** Its number in its own PID namespace need not be that in ours. Who listens is known in ours, but not after a recovery. */

@@ -119,8 +119,9 @@ Deno.test("a build with a command that is not there is refused; one whose start 
   await play({ label: "v1", children: { worker: SLEEPS } }, async (s) => {
     const pid = await s.pid("worker");
     const children = { worker: SLEEPS };
+    // In a PATH through a directory of somebody else's, what is not found is EACCES (execvp(3)).
     const bad = (command: string) =>
-      `await start("bad", "", { command: [${command}], exit: ({ code, error }) => tell({ name: "bad", out: code + " " + error?.code }) });`;
+      `await start("bad", "", { command: [${command}], env: { PATH: "/usr/bin:/bin" }, exit: ({ code, error }) => tell({ name: "bad", out: code + " " + error?.code }) });`;
     const { reason } = await s.update("refused", { label: "v2", children, more: bad('"no-such-program"') });
     assert(reason?.includes("ENOENT"), reason ?? "");
     await s.update("refused", { label: "v3", children, more: `await start("memory", "true");` });

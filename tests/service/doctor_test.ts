@@ -48,7 +48,7 @@ Deno.test("doctor finds a service well, before and after an update, and leaves i
   assertEquals(unknown.level, "note");
   assertMatch(
     unknown.what,
-    /1 descriptor is closed at the next update: \d+ a character device \(\/dev\/zero\)/,
+    /1 descriptor is closed at the next update: \d+ the device of zeros \(\/dev\/zero\)/,
   );
 
   const record = await held.commits(await all.write("second", { label: "v2" }), "v2");

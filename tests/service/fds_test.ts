@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { FdReport } from "../../control/types.ts";
-import { callControl, descriptors, freePort, type TestApp } from "../../testing/mod.ts";
+import { callControl, descriptors, freePort, type TestApp, waitFor } from "../../testing/mod.ts";
 import { builds, Client, startHeld } from "../update/_fixtures.ts";
 
 /** Resources of which live update was told, and some of which it was not; each next build opens the same. */
@@ -69,7 +69,7 @@ Deno.test("status --fds says what becomes of every descriptor, and an update kee
   assertEquals(unknown.map(({ what }) => what.replace(app.dir, "").replace(/:\d+/, "")), [
     "a regular file (/spare)",
     "a FIFO (/fifo)",
-    "a character device (/dev/zero)",
+    "the device of zeros (/dev/zero)",
     "a listening socket (127.0.0.1)",
   ]);
   assertMatch(unknown[0]?.hint ?? "", /could be carried: live\.inherit \(file-v1\)/);
@@ -79,7 +79,12 @@ Deno.test("status --fds says what becomes of every descriptor, and an update kee
 
   const links = new Map(open.map(({ fd, link }) => [fd, link]));
   await held.commits(await all.write("second", { use: USE, before, label: "v2" }), "v2");
-  const warm = await fdsOf(app);
+  let warm = await fdsOf(app);
+  // The runtime is opened with the snapshot, some time after the start.
+  await waitFor(async () => {
+    warm = await fdsOf(app);
+    return warm.some(({ note }) => note === "runtime of this build");
+  }, { what: "the way back to the new build" });
   const ours = (fds: FdReport[]): FdReport[] =>
     fds.filter(({ note, class: kind }) => kind !== "runtime" && note !== "connection to the control socket");
   const [one, two] = [ours(cold), ours(warm)].map((fds) => new Set(summary(fds)));
@@ -119,4 +124,31 @@ Object.assign(globalThis, { note, session });`;
       ["preserved", "mine", "7", null, "the application's own"],
     ],
   );
+});
+
+/** One of every kind that has a method of its own, in use. */
+const EVERY_KIND = `
+const ignore = () => {};
+const pipe = await live.pipe("pipe", { data: ignore });
+pipe.write(new TextEncoder().encode("x"));
+await live.pipe("fifo", { path: "fifo", create: true, data: ignore });
+const bell = await live.eventfd("bell", { signalled: ignore });
+await live.timer("timer", { expired: ignore });
+(await live.watch("watch", { event: ignore })).add(".", ["create"]);
+const loop = await live.epoll("loop", { ready: ignore });
+if (loop.entries().length === 0) loop.add(bell.fd, ["in"], 1n);
+await live.directory("directory", ".");
+(await live.shm("shm", "/heirloom-fds-" + Deno.pid, { size: 64 })).unlink();
+await live.terminal("terminal", { command: ["cat"], data: ignore });
+await live.spawn("child", { command: ["cat"], stdin: "piped", stdout: ignore, stderr: ignore });
+await live.datagram("datagram", { hostname: "127.0.0.1", port: 0 }, { message: ignore });`;
+
+Deno.test("status --fds knows everything that the kinds of live have open, before and after an update", async () => {
+  await using all = builds();
+  await using held = await startHeld(await all.write("first", { use: EVERY_KIND }), freePort());
+  const unknown = async (): Promise<FdReport[]> =>
+    (await fdsOf(held.app)).filter(({ class: kind }) => kind === "unknown");
+  assertEquals(await unknown(), []);
+  await held.commits(await all.write("second", { use: EVERY_KIND, label: "v2" }), "v2");
+  assertEquals(await unknown(), []);
 });

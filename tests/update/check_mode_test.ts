@@ -201,3 +201,18 @@ Deno.writeTextFileSync("${all.path}/after", "");`,
   assertNothingLost(before, await snapshot(held.app), { updates: 0 });
   await held.holds("v1", 0);
 });
+
+Deno.test("what was refused in the check may be asked for in another way, as for real", async () => {
+  await using all = builds();
+  const use = 'const timer = await live.timer("timer", { clock: "boottime" });';
+  await using held = await startHeld(await all.write("first", { use }), freePort());
+  const other = `const codes = [];
+const refused = async (take) => { try { await take(); } catch (error) { codes.push(error.code); } };
+await refused(() => live.timer("timer", { clock: "realtime" }));
+await refused(() => live.spawn("child", { command: ["/does/not/exist"] }));
+const child = await live.spawn("child", { command: ["cat"], stdin: "piped" });
+${use}`;
+  const build = await all.write("second", telling(other, "{ codes, clock: timer.clock }"));
+  assertEquals(seen(await held.app.check({ build })), { codes: ["EEXIST", "ENOENT"], clock: "boottime" });
+  await held.commits(build, "v2");
+});
