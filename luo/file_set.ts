@@ -190,12 +190,16 @@ export class FileSet {
   tokenOf(fd: number): bigint {
     const action = `Cannot find the token of fd ${fd} in session "${this.#session}"`;
     using file = duplicate(fd, action, { session: this.#session });
-    const handler = this.#luo.registry.find(file.fd);
-    const identity = handler === undefined ? null : this.#luo.identities.find(handler, file.fd);
+    const identity = this.#luo.identities.findOpenFile(file.fd) ?? this.#identityOf(file.fd);
     for (const entry of this.#files.values()) {
       if (entry.identity === identity) return entry.token;
     }
     throw new LuoError("ENOENT", `${action}: it is not preserved there`, { session: this.#session });
+  }
+
+  #identityOf(fd: number): Identity | null {
+    const handler = this.#luo.registry.find(fd);
+    return handler === undefined ? null : this.#luo.identities.find(handler, fd);
   }
 
   /** Name of the session, for the arguments of handlers. */

@@ -22,6 +22,7 @@ export interface Identity {
 /** All held resources. */
 export class Identities {
   readonly #held = new Map<string, Identity[]>();
+  readonly #expected = new Set<Expected>();
 
   /**
    * Takes note of a resource.
@@ -32,6 +33,11 @@ export class Identities {
    */
   insert(handler: FileHandler, fd: number): Identity | null {
     const identity = identityOf(handler, fd);
+    if (!identity.exact) this.#meet();
+    return this.#insert(identity);
+  }
+
+  #insert(identity: Identity): Identity | null {
     const same = this.#held.get(identity.key);
     if (same === undefined) {
       this.#held.set(identity.key, [identity]);
@@ -54,17 +60,70 @@ export class Identities {
     return this.#findSame(identityOf(handler, fd));
   }
 
+  /**
+   * Finds a held resource by its open file description, whoever carries it: no handler has to be asked.
+   *
+   * @param fd any descriptor of it
+   * @returns what {@linkcode insert} gave, or null when it is not held, or has an identity of its handler's making
+   */
+  findOpenFile(fd: number): Identity | null {
+    return this.#findSame(openFileOf(fd));
+  }
+
+  /**
+   * Takes note of a resource that is certain to be held by nobody else, such as one that was handed over. It is looked at only
+   * when somebody asks for another one: most are forgotten before that. A handler that has a say in it is asked at once, as the
+   * kernel asks.
+   *
+   * @param handler the handler that carries it
+   * @param fd a descriptor of it that stays open while it is held
+   * @returns what {@linkcode delete} wants back
+   */
+  expect(handler: FileHandler, fd: number): Expected {
+    const expected: Expected = { handler, fd, identity: null };
+    if (handler.getId === undefined) this.#expected.add(expected);
+    else expected.identity = this.#insert(identityOf(handler, fd));
+    return expected;
+  }
+
   /** Forgets a resource. */
-  delete(identity: Identity): void {
+  delete(known: Identity | Expected): void {
+    const identity = "handler" in known ? known.identity : known;
+    if ("handler" in known) this.#expected.delete(known);
+    if (identity === null) return;
     const rest = (this.#held.get(identity.key) ?? []).filter((other) => other !== identity);
     if (rest.length > 0) this.#held.set(identity.key, rest);
     else this.#held.delete(identity.key);
   }
 
+  /** Somebody asks: now it matters what was handed over. */
+  #meet(): void {
+    const all = [...this.#expected];
+    this.#expected.clear();
+    for (const one of all) {
+      try {
+        one.identity = this.#insert(openFileOf(one.fd));
+      } catch {
+        // It was closed behind our back. Whoever asks now asks for another one.
+      }
+    }
+  }
+
   #findSame(identity: Identity): Identity | null {
+    if (!identity.exact) this.#meet();
     const same = this.#held.get(identity.key);
     return same === undefined ? null : search(same, identity).found;
   }
+}
+
+/** What was handed over, while nobody has asked for it. */
+export interface Expected {
+  /** The handler that carries it. */
+  readonly handler: FileHandler;
+  /** A descriptor of it, borrowed while it is held. */
+  readonly fd: number;
+  /** What was noted when somebody asked; null before that, and where it was noted already. */
+  identity: Identity | null;
 }
 
 /**
@@ -95,6 +154,10 @@ function compareEach(same: readonly Identity[], wanted: Identity): Identity | nu
 
 function identityOf(handler: FileHandler, fd: number): Identity {
   if (handler.getId !== undefined) return { key: `id:${handler.getId({ fd })}`, fd, exact: true };
+  return openFileOf(fd);
+}
+
+function openFileOf(fd: number): Identity {
   const { dev, ino } = fstat(fd);
   return { key: `file:${dev}:${ino}`, fd, exact: false };
 }

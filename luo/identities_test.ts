@@ -51,6 +51,37 @@ Deno.test("Identities find each of many that share one inode, whatever the order
   assertEquals(identities.find(anyFile, make().fd), null);
 });
 
+Deno.test("Identities know what was handed over when somebody asks, and forget it either way", () => {
+  using first = createEventfd();
+  using copy = first.dup();
+  using second = createEventfd();
+  const identities = new Identities();
+  const early = identities.expect(anyFile, first.fd);
+  assertEquals(early.identity, null);
+  identities.delete(early);
+  const held = identities.insert(anyFile, copy.fd) as Identity;
+  const again = identities.expect(anyFile, first.fd);
+  assertEquals(identities.findOpenFile(first.fd), held);
+  assertEquals([again.identity, identities.insert(anyFile, second.fd) !== null], [null, true]);
+  identities.delete(held);
+  const late = identities.expect(anyFile, first.fd);
+  assertEquals(identities.insert(anyFile, copy.fd), null);
+  identities.delete(late);
+  assert(identities.insert(anyFile, copy.fd) !== null);
+});
+
+Deno.test("Identities with an id are asked for it at once", () => {
+  using first = traceable("one");
+  using again = reopened(first);
+  const identities = new Identities();
+  const expected = identities.expect(byName, first.fd);
+  assert(expected.identity !== null);
+  assertEquals(identities.insert(byName, again.fd), null);
+  assertEquals(identities.findOpenFile(first.fd), null);
+  identities.delete(expected);
+  assert(identities.insert(byName, again.fd) !== null);
+});
+
 Deno.test("Identities with an id compare nothing else", () => {
   using first = traceable("one");
   using again = reopened(first);

@@ -17,7 +17,7 @@ import { codeOf, type FailurePlace, LuoError, reasonOf } from "./errors.ts";
 import type { FileInfo, FileState } from "./file_info.ts";
 import type { FlbAccess } from "./flb.ts";
 import type { FileHandler, IncomingArgs, IncomingHandover } from "./handler.ts";
-import type { Identity } from "./identities.ts";
+import type { Expected } from "./identities.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 
 interface IncomingFile {
@@ -28,7 +28,7 @@ interface IncomingFile {
   busy: boolean;
   /** The descriptor that stands for the file while it is retrieved; owned where the handler made it. */
   file: number | OwnedFd | null;
-  identity: Identity | null;
+  identity: Expected | null;
 }
 
 /** The files of an incoming session. */
@@ -186,7 +186,7 @@ export class IncomingFileSet {
     try {
       entry.file = entry.handler.retrieve(this.#args(entry, reserve));
       // Held by an outgoing session already: the kernel warns and goes on.
-      entry.identity = this.#luo.identities.insert(entry.handler, numberOf(entry.file) ?? -1);
+      entry.identity = this.#luo.identities.expect(entry.handler, numberOf(entry.file) ?? -1);
       entry.status = 1;
     } catch (error) {
       // The kernel keeps the first failure: what retrieve consumed cannot be consumed again.

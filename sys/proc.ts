@@ -9,7 +9,8 @@
  */
 
 import { check, ERRNO, SysError } from "./errno.ts";
-import { openFile, read, readFile, readLink } from "./file.ts";
+import { infoTextOf, linkOf } from "./fd_text.ts";
+import { openFile, readFile } from "./file.ts";
 import { call } from "./symbols.ts";
 import { decodeText } from "./text.ts";
 
@@ -32,7 +33,7 @@ export function listFds(): number[] {
  * @throws {SysError} ENOENT if it is not open
  */
 export function fdLink(fd: number): string {
-  return readLink(`/proc/self/fd/${fd}`);
+  return linkOf(fd);
 }
 
 /**
@@ -43,15 +44,8 @@ export function fdLink(fd: number): string {
  * @throws {SysError} ENOENT if it is not open
  */
 export function fdInfo(fd: number): Map<string, string> {
-  const path = `/proc/self/fdinfo/${fd}`;
-  using file = openFile(path);
-  // The kernel writes such a file whole and then gives what was asked for: less than there is room for is all of it.
-  const length = read(file.fd, page);
-  return parseFdInfo(decodeText(length < page.byteLength ? page.subarray(0, length) : readFile(path)));
+  return parseFdInfo(infoTextOf(fd));
 }
-
-/** Where small files are read to: nothing of it is kept. */
-const page = new Uint8Array(4096);
 
 /**
  * Reads the text of a file of `/proc/self/fdinfo`.
@@ -62,12 +56,20 @@ const page = new Uint8Array(4096);
 export function parseFdInfo(text: string): Map<string, string> {
   const info = new Map<string, string>();
   for (const line of text.split("\n")) {
-    const [, name, value] = /^([\w-]+)(?::|\s)\s*(.*)$/.exec(line) ?? [];
-    if (name === undefined || value === undefined) continue;
+    let at = 0;
+    while (at < line.length && !isSeparator(line.charCodeAt(at))) at++;
+    if (at === 0 || at === line.length) continue;
+    const name = line.slice(0, at);
+    const value = line.slice(at + 1).trimStart();
     const before = info.get(name);
     info.set(name, before === undefined ? value : `${before}\n${value}`);
   }
   return info;
+}
+
+/** A colon, a space or a tab. */
+function isSeparator(code: number): boolean {
+  return code === 0x3a || code === 0x20 || code === 0x09;
 }
 
 /**
