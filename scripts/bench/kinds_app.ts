@@ -20,7 +20,7 @@ for (const kind of kinds.split(",")) {
 /** Each set watches one descriptor that is there already, if there is one. */
 async function watch(name: string, watched: OwnedFd | undefined): Promise<void> {
   const set = await live.epoll(name);
-  if (watched !== undefined && set.entries().length === 0) set.add(watched, ["in"], 7n);
+  if (watched !== undefined && live.generation === 0) set.add(watched, ["in"], 7n);
 }
 
 // A descriptor that is collected is closed.
