@@ -68,11 +68,16 @@ function oneLine(text: string): string {
  */
 export function table(handlers: readonly HandlerLists[]): string {
   const rows = handlers.map(({ compatible, title, methods, preserved, lost }) =>
-    [`\`${compatible}\`: ${title}`, methods, preserved.join("; "), lost.join("; ")]
+    [`\`${compatible}\`: ${title}`, methods, lines(preserved), lines(lost)]
       .map((cell) => cell.replaceAll("|", "\\|"))
   );
   return [["resource", "taken with", "what survives", "what does not"], ["---", "---", "---", "---"], ...rows]
     .map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** A cell has no lists, but it may have lines. */
+function lines(items: readonly string[]): string {
+  return items.map((item) => `- ${item}`).join("<br>");
 }
 
 /**

@@ -43,7 +43,7 @@ Deno.test("readLists() joins lines, and table() escapes what would end a cell", 
   });
   assertEquals(
     table([lists]).split("\n")[2],
-    "| `sample-v1`: a sample, of two lines | `live.sample` | one thing, `keep`; another thing | a \\| b |",
+    "| `sample-v1`: a sample, of two lines | `live.sample` | - one thing, `keep`<br>- another thing | - a \\| b |",
   );
 });
 
