@@ -190,11 +190,19 @@ export class FileSet {
   tokenOf(fd: number): bigint {
     const action = `Cannot find the token of fd ${fd} in session "${this.#session}"`;
     using file = duplicate(fd, action, { session: this.#session });
-    const identity = this.#luo.identities.findOpenFile(file.fd) ?? this.#identityOf(file.fd);
+    // Which handler carries it has to be asked only where that handler has its own idea of what is the same.
+    const token = this.#tokenWith(this.#luo.identities.findOpenFile(file.fd)) ??
+      this.#tokenWith(this.#identityOf(file.fd));
+    if (token !== null) return token;
+    throw new LuoError("ENOENT", `${action}: it is not preserved there`, { session: this.#session });
+  }
+
+  #tokenWith(identity: Identity | null): bigint | null {
+    if (identity === null) return null;
     for (const entry of this.#files.values()) {
       if (entry.identity === identity) return entry.token;
     }
-    throw new LuoError("ENOENT", `${action}: it is not preserved there`, { session: this.#session });
+    return null;
   }
 
   #identityOf(fd: number): Identity | null {

@@ -23,6 +23,8 @@ export interface Identity {
 export class Identities {
   readonly #held = new Map<string, Identity[]>();
   readonly #expected = new Set<Expected>();
+  /** How many are held whose key alone does not say what they are. */
+  #openFiles = 0;
 
   /**
    * Takes note of a resource.
@@ -39,13 +41,11 @@ export class Identities {
 
   #insert(identity: Identity): Identity | null {
     const same = this.#held.get(identity.key);
-    if (same === undefined) {
-      this.#held.set(identity.key, [identity]);
-      return identity;
-    }
-    const at = search(same, identity);
-    if (at.found !== null) return null;
-    same.splice(at.before, 0, identity);
+    const at = same === undefined ? null : search(same, identity);
+    if (same === undefined || at === null) this.#held.set(identity.key, [identity]);
+    else if (at.found !== null) return null;
+    else same.splice(at.before, 0, identity);
+    if (!identity.exact) this.#openFiles++;
     return identity;
   }
 
@@ -71,8 +71,8 @@ export class Identities {
   }
 
   /**
-   * Takes note of a resource that is certain to be held by nobody else, such as one that was handed over. It is looked at only
-   * when somebody asks for another one: most are forgotten before that. A handler that has a say in it is asked at once, as the
+   * Takes note of a resource that was handed over. As long as there are only such, none can be another one's, and they are
+   * looked at when somebody asks: most are forgotten before that. A handler that has a say in it is asked at once, as the
    * kernel asks.
    *
    * @param handler the handler that carries it
@@ -81,7 +81,7 @@ export class Identities {
    */
   expect(handler: FileHandler, fd: number): Expected {
     const expected: Expected = { handler, fd, identity: null };
-    if (handler.getId === undefined) this.#expected.add(expected);
+    if (handler.getId === undefined && this.#openFiles === 0) this.#expected.add(expected);
     else expected.identity = this.#insert(identityOf(handler, fd));
     return expected;
   }
@@ -91,7 +91,9 @@ export class Identities {
     const identity = "handler" in known ? known.identity : known;
     if ("handler" in known) this.#expected.delete(known);
     if (identity === null) return;
-    const rest = (this.#held.get(identity.key) ?? []).filter((other) => other !== identity);
+    const all = this.#held.get(identity.key) ?? [];
+    const rest = all.filter((other) => other !== identity);
+    if (rest.length < all.length && !identity.exact) this.#openFiles--;
     if (rest.length > 0) this.#held.set(identity.key, rest);
     else this.#held.delete(identity.key);
   }

@@ -60,12 +60,21 @@ Deno.test("Identities know what was handed over when somebody asks, and forget i
   assertEquals(early.identity, null);
   identities.delete(early);
   const held = identities.insert(anyFile, copy.fd) as Identity;
+  // It is held: what was handed over is not it, now and later.
   const again = identities.expect(anyFile, first.fd);
   assertEquals(identities.findOpenFile(first.fd), held);
   assertEquals([again.identity, identities.insert(anyFile, second.fd) !== null], [null, true]);
   identities.delete(held);
+  assertEquals(identities.findOpenFile(first.fd), null);
+});
+
+Deno.test("Identities hold what was handed over before whoever asks for it", () => {
+  using first = createEventfd();
+  using copy = first.dup();
+  const identities = new Identities();
   const late = identities.expect(anyFile, first.fd);
   assertEquals(identities.insert(anyFile, copy.fd), null);
+  assert(late.identity !== null);
   identities.delete(late);
   assert(identities.insert(anyFile, copy.fd) !== null);
 });
