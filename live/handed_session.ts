@@ -6,7 +6,8 @@
 import { takeStreams } from "../handlers/streams.ts";
 import { decodeNames, type NameRecord } from "../kho/abi/live.ts";
 import type { Device } from "../luo/device.ts";
-import { codeOf } from "../luo/errors.ts";
+import { HandoverError } from "../kho/errors.ts";
+import { codeOf, LuoError } from "../luo/errors.ts";
 import type { Session } from "../luo/session.ts";
 import { fstat, readWhole } from "../sys/mod.ts";
 import { endConnection } from "./port.ts";
@@ -38,4 +39,16 @@ export function endConnections(session: Session, unclaimed: NameRecord[]): void 
     using list = session.retrieveFd(token);
     for (const connection of takeStreams(list)) endConnection(connection);
   }
+}
+
+/**
+ * Which resource was found to be another one than was preserved.
+ *
+ * @param error what a freeze answered
+ * @returns its token, or null when the error says nothing of the kind
+ */
+export function brokenToken(error: unknown): bigint | null {
+  if (!(error instanceof LuoError) || error.session !== LIVE_SESSION) return null;
+  const { cause } = error;
+  return cause instanceof HandoverError && cause.code === "WRONG_DESCRIPTOR" ? error.token : null;
 }

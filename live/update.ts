@@ -17,7 +17,6 @@ import type { UpdateRecord, UpgradeRequest } from "../control/types.ts";
 import { lastWordsPath, removeLastWords, writeLastWords } from "../control/last_words.ts";
 import { LuoError } from "../luo/errors.ts";
 import { orchestrator } from "../luo/process.ts";
-import { HandoverError } from "../kho/errors.ts";
 import { isIntact } from "../kho/identity.ts";
 import { blockForExec, getLimit, getPid, listFds, setMask } from "../sys/mod.ts";
 import { END_EVENT, STALLED_EVENT, UNGUARDED_EVENT } from "../kho/abi/journal.ts";
@@ -26,7 +25,7 @@ import { cross } from "./crossing.ts";
 import { guardianOf } from "./launch.ts";
 import { encodeGraphs } from "./graphs.ts";
 import { Guarding } from "./guarding.ts";
-import { LIVE_SESSION } from "./handed_session.ts";
+import { brokenToken } from "./handed_session.ts";
 import { supervisorWarnings } from "./main_pid.ts";
 import { foldRecord } from "./record.ts";
 import { resolveBuild } from "./resolve.ts";
@@ -287,13 +286,6 @@ export class Updater {
       );
     }
   }
-}
-
-/** The token of a resource whose handler found it to be another one, or null. */
-function brokenToken(error: unknown): bigint | null {
-  if (!(error instanceof LuoError) || error.session !== LIVE_SESSION) return null;
-  const { cause } = error;
-  return cause instanceof HandoverError && cause.code === "WRONG_DESCRIPTOR" ? error.token : null;
 }
 
 const CUT_SHORT = "the service ended in the middle of the update";

@@ -45,6 +45,7 @@ export const SWAP_ROUTE = `  if (path === "/swap") return swap(query);\n`;
  * @param other what is put there
  * @param what the resource in words, with its article
  * @param next a build, of another label
+ * @param reason what the record says
  */
 export async function refusesSwapped(
   service: Running,
@@ -52,12 +53,13 @@ export async function refusesSwapped(
   other: keyof typeof LINKS,
   what: string,
   next: AppParts,
+  reason: RegExp = new RegExp(`Cannot use fd \\d+ as ${what}: it is ${LINKS[other]}`),
 ): Promise<void> {
   const { app, ask } = service;
   const { fd } = await descriptorOf(app, name);
   const label = await ask("/");
   assertEquals(await ask(`/swap?other=${other}&onto=${fd}`), "swapped");
   assertMatch((await descriptorOf(app, name)).link, new RegExp(`^${LINKS[other]}`));
-  await service.refuses(next, new RegExp(`Cannot use fd \\d+ as ${what}: it is ${LINKS[other]}`));
+  await service.refuses(next, reason);
   assertEquals(await ask("/"), label);
 }

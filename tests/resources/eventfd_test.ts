@@ -136,3 +136,16 @@ Deno.test("an eventfd whose duplicate has become a timer behind our back is refu
   assertEquals(await seen(service, "work"), held);
   assertEquals(await service.ask("/turn"), "7 1 1 0");
 });
+
+Deno.test("an eventfd whose duplicate has become another eventfd is refused once, and healed", async () => {
+  const parts = { before: SWAPPING, use: USE, routes: ROUTES + "\n" + SWAP_ROUTE };
+  const next = { ...parts, label: "v2" };
+  await using service = await running(parts);
+  const held = await seen(service, "work");
+  const reason = /it is not the eventfd it was \(id is \d+ instead of \d+\)/;
+  await refusesSwapped(service, "work", "eventfd", "an eventfd", next, reason);
+  assertEquals(await seen(service, "work"), held, "what was lost is held anew");
+  await service.commits(next);
+  assertEquals(await seen(service, "work"), held);
+  assertEquals(await service.ask("/turn"), "7 1 1 0");
+});
