@@ -61,7 +61,7 @@ await new Snapshots(Deno.args[1]).take(${JSON.stringify(ONE)}, {
   configs: [],
   roots: [Deno.args[0] + "/app"],
   expect: (path) => {
-    if (path.endsWith("one.ts")) setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"));
+    if (path.endsWith("one.ts")) Deno.kill(Deno.pid, "SIGKILL");
     return undefined;
   },
 });`;
