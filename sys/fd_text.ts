@@ -19,6 +19,9 @@ const O_CLOEXEC = 0o2000000;
 /** Where texts are read to: nothing of it is kept. */
 const page = new Uint8Array(4096);
 
+/** No number is longer as a text. */
+const MAX_NUMBER_CHARACTERS = 32;
+
 /** A path that ends with a number, in one buffer for all numbers. */
 class NumberedPath {
   readonly #folder: string;
@@ -26,8 +29,8 @@ class NumberedPath {
 
   constructor(folder: string) {
     this.#folder = folder;
-    // The largest descriptor has ten digits, and C wants a NUL.
-    this.#bytes = new Uint8Array(folder.length + 11);
+    // Room for any number, not only those that descriptors have: C reads on until it finds a NUL.
+    this.#bytes = new Uint8Array(folder.length + MAX_NUMBER_CHARACTERS + 1);
     for (let at = 0; at < folder.length; at++) this.#bytes[at] = folder.charCodeAt(at);
   }
 

@@ -92,6 +92,15 @@ Deno.test("fdInfo() reads position and flags, and what the kind adds", () => {
   assertEquals(assertThrows(() => fdInfo(0x7ffffff0), SysError).code, "ENOENT");
 });
 
+Deno.test("fdLink() and fdInfo() know no descriptor of a number that none has, however long it is", () => {
+  for (const fd of [-1, -2147483648, 2147483647, Number.MAX_SAFE_INTEGER, -1.2345678901234567e-300]) {
+    for (const look of [fdLink, fdInfo]) {
+      const error = assertThrows(() => look(fd), SysError, String(fd));
+      assertEquals(error.code, "ENOENT");
+    }
+  }
+});
+
 Deno.test("parseFdInfo() keeps all lines of one name", () => {
   const text = "pos:\t0\nflags:\t02000000\nlock:\t1: FLOCK  ADVISORY  WRITE 42 00:01:5 0 EOF\n" +
     "inotify wd:2 ino:1b sdev:800001 mask:100\ninotify wd:1 ino:1a sdev:800001 mask:100\nempty:\n";

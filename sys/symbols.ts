@@ -71,9 +71,7 @@ export const libc = {
   write: { parameters: ["i32", "buffer", "usize"], result: "i32" }, // ssize_t write(int fd, const void *buf, size_t count)
 
   // stdlib.h
-  grantpt: { parameters: ["i32"], result: "i32" }, // int grantpt(int fd)
   posix_openpt: { parameters: ["i32"], result: "i32" }, // int posix_openpt(int flags)
-  ptsname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" }, // int ptsname_r(int fd, char *buf, size_t size): answers an error number itself
   unlockpt: { parameters: ["i32"], result: "i32" }, // int unlockpt(int fd)
 
   // sys/stat.h, sys/statfs.h
