@@ -30,6 +30,8 @@ export interface ModuleGraph {
   modules: string[];
   /** Lower-case hexadecimal SHA-256 over the local modules and the configuration. */
   fingerprint: string;
+  /** The SHA-256 of each of these files that is there, in lower-case hexadecimal, by its path. */
+  digests: ReadonlyMap<string, string>;
   /** What keeps the build from loading, in the runtime's words; empty when nothing does. */
   errors: string[];
 }
@@ -73,7 +75,7 @@ export async function loadGraph(target: LoadTarget, signal?: AbortSignal): Promi
   ).sort();
   return {
     modules,
-    fingerprint: await fingerprintOf(modules, target),
+    ...await fingerprintOf(modules, target),
     errors: staticErrors(info),
   };
 }
@@ -88,7 +90,7 @@ export async function hashGraph(
   target: Pick<LoadTarget, "entry" | "config">,
   modules: readonly string[],
 ): Promise<ModuleGraph> {
-  return { modules: [...modules], fingerprint: await fingerprintOf([...modules], target), errors: [] };
+  return { modules: [...modules], ...await fingerprintOf(modules, target), errors: [] };
 }
 
 /**
@@ -163,17 +165,19 @@ export function resolutionFlags(argv: readonly string[], entry: string): string[
  * has the same fingerprint.
  */
 async function fingerprintOf(
-  modules: string[],
+  modules: readonly string[],
   target: Pick<LoadTarget, "entry" | "config">,
-): Promise<string> {
+): Promise<Pick<ModuleGraph, "digests" | "fingerprint">> {
   const base = target.entry.slice(0, target.entry.lastIndexOf("/") + 1);
   const files = target.config === null ? modules : [...modules, target.config];
+  const digests = new Map<string, string>();
   const lines: string[] = [];
   for (const file of files) {
-    const name = nameIn(base, file);
-    lines.push(`${await digestOf(file)}  ${name}\n`);
+    const digest = await digestOf(file);
+    if (digest !== null) digests.set(file, digest);
+    lines.push(`${digest ?? "missing"}  ${nameIn(base, file)}\n`);
   }
-  return await sha256(new TextEncoder().encode(lines.sort().join("")));
+  return { digests, fingerprint: await sha256(new TextEncoder().encode(lines.sort().join(""))) };
 }
 
 /** Elsewhere than in the folder of the entry the last name counts, in packages what follows the last of them. */
@@ -183,11 +187,11 @@ function nameIn(base: string, file: string): string {
   return file.slice(file.startsWith(base) ? base.length : file.lastIndexOf("/"));
 }
 
-async function digestOf(file: string): Promise<string> {
+async function digestOf(file: string): Promise<string | null> {
   try {
     return await sha256(await Deno.readFile(file));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "missing";
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
 }

@@ -5,6 +5,7 @@
  */
 import { sha256 } from "../kho/digest.ts";
 import type { ModuleGraph } from "../kho/load.ts";
+import { normalize } from "../kho/snapshot_copy.ts";
 import { Stamps } from "../kho/stamps.ts";
 import { configFiles, lockFileOf } from "./launch.ts";
 import type { Self } from "./self.ts";
@@ -23,6 +24,8 @@ export interface BuildFiles {
   graphs: string[][];
   /** The same for the same content of all of them, wherever they are. */
   key: string;
+  /** The SHA-256 of what a file contained when it was looked at; undefined for one that was not there. */
+  expect(path: string): string | undefined;
 }
 
 /**
@@ -39,21 +42,29 @@ export async function filesOf(self: Self, graphs: readonly ModuleGraph[]): Promi
   const configs = [image.config, lock, ...configFiles(image.entry), ...own].filter((path) => path !== null);
   const roots = [image.config ?? image.entry, image.entry, ...(spec === null ? [] : [spec.heirloom])];
   const all = [...new Set(configs)];
+  const digests = new Map(graphs.flatMap((graph) => [...graph.digests]));
+  const content: string[] = [];
+  for (const path of all) {
+    const bytes = await Deno.readFile(path).catch(() => new Uint8Array());
+    content.push(await sha256(bytes));
+    digests.set(path, content.at(-1)!);
+  }
+  const byPath = new Map([...digests].map(([path, digest]) => [normalize(path), digest]));
   return {
     modules,
     configs: all,
     roots: [...new Set(roots.map(folderOf))],
     stamps: await Stamps.capture([...modules, ...all]),
     graphs: graphs.map((graph) => graph.modules),
-    key: await keyOf(all, graphs),
+    key: await keyOf(graphs, content),
+    expect: (path) => byPath.get(path),
   };
 }
 
 /** What two builds must have in common to have the same snapshot: all that is copied. */
-async function keyOf(configs: readonly string[], graphs: readonly ModuleGraph[]): Promise<string> {
-  const parts = graphs.map(({ fingerprint }) => fingerprint);
-  for (const path of configs) parts.push(await Deno.readTextFile(path).catch(() => ""));
-  return await sha256(new TextEncoder().encode(parts.join("\0")));
+function keyOf(graphs: readonly ModuleGraph[], configs: readonly string[]): Promise<string> {
+  const parts = [...graphs.map(({ fingerprint }) => fingerprint), ...configs];
+  return sha256(new TextEncoder().encode(parts.join("\n")));
 }
 
 function folderOf(path: string): string {

@@ -163,12 +163,9 @@ export class WayBack {
       return;
     }
     try {
-      const snapshot = await this.#snapshots.take(files.key, files);
+      // What is copied must be what was looked at: a file may be overwritten at any moment.
+      this.#snapshot = await this.#snapshots.take(files.key, files);
       this.#key = files.key;
-      // What was copied may already have been something else.
-      const changed = await this.#changed(files);
-      if (changed.length > 0 && !await this.#isTrue(snapshot)) this.#changedEarly(changed);
-      else this.#snapshot = snapshot;
     } catch (error) {
       this.#missing = error instanceof Error ? error.message : String(error);
       console.error(
@@ -181,12 +178,6 @@ export class WayBack {
   #changedEarly(files: string[]): void {
     this.#early = files;
     this.#missing = "its files changed while it was starting";
-  }
-
-  /** Does the copy have the fingerprint of the build? It does not depend on where the files are. */
-  async #isTrue(snapshot: Snapshot): Promise<boolean> {
-    const { entry, fingerprint } = this.#self.image;
-    return (await this.#look(snapshot.path(entry))).fingerprint === fingerprint;
   }
 
   /** Everything that has to be there for the build to start, and for a guardian of it. */

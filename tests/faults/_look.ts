@@ -4,6 +4,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { assert, assertEquals } from "@std/assert";
 import {
   assertNothingLost,
@@ -131,24 +132,33 @@ function resources(pid: number, app: TestApp): string[] {
 }
 
 /**
- * Waits until a service has put a copy of the build that runs aside.
+ * Waits until a service has put a copy of the build that runs aside, and looks at its files no more.
  *
  * @param app the service
  * @param entry the entry of that build
  */
 export async function setAside(app: TestApp, entry: string): Promise<void> {
-  const path = Deno.realPathSync(entry);
-  await waitFor(() => snapshots(`${app.dir}/state`).some((folder) => existsSync(folder + path)), {
+  const folder = dirname(Deno.realPathSync(entry));
+  const own = [...Deno.readDirSync(folder)].filter(({ isFile }) => isFile).map(({ name }) =>
+    `${folder}/${name}`
+  );
+  const isCopy = (root: string): boolean =>
+    own.every((path) =>
+      existsSync(root + path) && Deno.readTextFileSync(root + path) === Deno.readTextFileSync(path)
+    );
+  await waitFor(() => snapshots(`${app.dir}/state`).some(isCopy), {
     what: "a snapshot of the build that runs",
     timeoutMs: ALONE_MS,
   });
+  // A copy of the same content may be one of before, and the build at its look: nothing outside tells when that is over.
+  await quiet(app);
 }
 
 /** Folders that are named by a fingerprint, not far below a directory. */
 function snapshots(directory: string, depth = 4): string[] {
   try {
     return [...Deno.readDirSync(directory)].filter(({ isDirectory }) => isDirectory).flatMap(({ name }) =>
-      /^[0-9a-f]{16}/.test(name)
+      /^[0-9a-f]{16}(-\d+)?$/.test(name)
         ? [`${directory}/${name}`]
         : depth > 1
         ? snapshots(`${directory}/${name}`, depth - 1)

@@ -4,18 +4,8 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import {
-  delay,
-  freePort,
-  type StartOptions,
-  type TestApp,
-  type UpdateRecord,
-  waitFor,
-} from "../../testing/mod.ts";
+import { freePort, type StartOptions, type TestApp, type UpdateRecord, waitFor } from "../../testing/mod.ts";
 import { type AppParts, appText, type Builds, builds, type Held, LIBRARY, startHeld } from "./_fixtures.ts";
-
-/** Milliseconds for a look at a few dozen files. */
-const LAST_LOOK_MS = 100;
 
 /** Milliseconds without another process after which none is started any more by itself. */
 const ALONE_MS = 300;
@@ -111,8 +101,6 @@ export async function untilSnapshot(app: TestApp): Promise<string[]> {
   const snapshots = (): string[] =>
     [...walk(`${app.dir}/state/heirloom`, 3)].filter((path) => /\/builds\/[0-9a-f]{16}(-\d+)?$/.test(path));
   await waitFor(() => snapshots().length > 0, { what: "the snapshot" });
-  // The service looks once more whether the files are still those that it copied; nothing outside tells when it has.
-  await delay(LAST_LOOK_MS);
   return snapshots();
 }
 
