@@ -1,5 +1,5 @@
 /**
- * The CBOR profile of every record that crosses an update, on top of `cborg`.
+ * The CBOR profile of every record that crosses an update, beside `cborg`.
  *
  * One data item in the deterministic form of RFC 8949 section 4.2.1: maps with text keys, arrays, integers, bytes,
  * text, booleans, null. No tags, no floats, no indefinite lengths, so that any CBOR reader can print it. The names are
@@ -7,8 +7,9 @@
  *
  * Happy path: {@linkcode encodeCbor} checks the value against the profile and the limits and encodes it;
  * {@linkcode decodeCbor} checks size, nesting and the deterministic form on the raw bytes, so that two different byte
- * strings never mean the same document. What has passed needs no careful decoder (docs/adr/0018); but one with floats is
- * decoded strictly, encoded again and compared, because only the encoder knows which form of a float is the shortest.
+ * strings never mean the same document. What has passed is written and read by code of our own (docs/adr/0018, 0019); but a
+ * document with floats is written by `cborg`, and decoded strictly, encoded again and compared: only the package knows which
+ * form of a float is the shortest.
  *
  * Unhappy paths: a value outside the profile is a `TypeError` that names its place; a limit is a `RangeError`; bytes
  * that are not such a document are a `SyntaxError`. The input is never read past its end and never makes the decoder
@@ -21,7 +22,8 @@
 import { decode, encode } from "npm:cborg@6.1.5";
 
 import { readCbor } from "./cbor_read.ts";
-import { MAX_DEPTH, scanCbor } from "./cbor_scan.ts";
+import { scanCbor } from "./cbor_scan.ts";
+import { writeCbor } from "./cbor_write.ts";
 
 /** What the profile can express. Integers above 2^53 are `bigint`; readers normalise with `BigInt(value)`. */
 export type CborValue =
@@ -43,9 +45,6 @@ export interface CborOptions {
   floats?: boolean;
 }
 
-const MAX_U64 = (1n << 64n) - 1n;
-const MIN_NEGATIVE = -(1n << 64n);
-
 const STRICT = {
   strict: true,
   rejectDuplicateMapKeys: true,
@@ -66,10 +65,8 @@ const STRICT = {
  * {@linkcode MAX_CBOR_BYTES}
  */
 export function encodeCbor(value: CborValue, options: CborOptions = {}): Uint8Array {
-  new Checker(options.floats ?? false).check(value, 1);
-  const encoded = encode(value);
   // cborg gives a Buffer at times: a view of memory that others share, of which a slice is no copy.
-  const bytes = encoded.constructor === Uint8Array ? encoded : new Uint8Array(encoded);
+  const bytes = writeCbor(value, options.floats ?? false) ?? new Uint8Array(encode(value));
   if (bytes.byteLength > MAX_CBOR_BYTES) {
     throw new RangeError(
       `Cannot encode the document: ${bytes.byteLength} bytes are more than the limit of ${MAX_CBOR_BYTES}`,
@@ -118,68 +115,4 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Checks a value against the profile. The place is put together only for a message: most values are right. */
-class Checker {
-  readonly #floats: boolean;
-  readonly #path: (string | number)[] = [];
-
-  constructor(floats: boolean) {
-    this.#floats = floats;
-  }
-
-  check(value: unknown, depth: number): void {
-    if (typeof value === "string") return this.#checkText(value);
-    if (typeof value === "number") return this.#checkNumber(value);
-    if (value === null || typeof value === "boolean" || value instanceof Uint8Array) return;
-    if (typeof value === "bigint") {
-      if (value > MAX_U64 || value < MIN_NEGATIVE) {
-        throw new RangeError(`Cannot encode ${this.#place()}: ${value} does not fit 64 bits`);
-      }
-      return;
-    }
-    if (typeof value !== "object") throw this.#wrong(`it is of type ${typeof value}`);
-    if (depth > MAX_DEPTH) {
-      throw new RangeError(`Cannot encode ${this.#place()}: it is nested deeper than ${MAX_DEPTH}`);
-    }
-    if (Array.isArray(value)) {
-      for (let i = 0; i < value.length; i++) this.#descend(i, value[i], depth);
-      return;
-    }
-    const prototype = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) {
-      throw this.#wrong(`a ${value.constructor?.name ?? "class instance"} is not a plain value`);
-    }
-    for (const key in value) {
-      this.#checkText(key);
-      this.#descend(key, (value as Record<string, unknown>)[key], depth);
-    }
-  }
-
-  #descend(step: string | number, value: unknown, depth: number): void {
-    this.#path.push(step);
-    this.check(value, depth + 1);
-    this.#path.pop();
-  }
-
-  #checkNumber(value: number): void {
-    if (Number.isSafeInteger(value) && !Object.is(value, -0)) return;
-    if (!Number.isFinite(value)) throw this.#wrong(`${value} is not a finite number`);
-    if (!this.#floats) throw this.#wrong(`${value} is not a safe integer`);
-  }
-
-  #checkText(value: string): void {
-    if (!value.isWellFormed()) throw this.#wrong("the text has a lone surrogate");
-    // Whoever decodes UTF-8 takes it away, and what is read would not be what was written.
-    if (value.startsWith("\ufeff")) throw this.#wrong("the text begins with a byte order mark");
-  }
-
-  #wrong(state: string): TypeError {
-    return new TypeError(`Cannot encode ${this.#place()}: ${state}`);
-  }
-
-  #place(): string {
-    return "$" + this.#path.map((step) => typeof step === "number" ? `[${step}]` : `.${step}`).join("");
-  }
 }
