@@ -20,7 +20,7 @@ import { type IncomingKho, takeOver } from "../kho/incoming.ts";
 import { Guard } from "../kho/guard.ts";
 import { Probation, RETURN_NS } from "../kho/probation.ts";
 import { orchestrator, receiveHandover } from "../luo/process.ts";
-import { maskFromHex, monotonicNs, setMask, takeBackMask } from "../sys/mod.ts";
+import { maskFromHex, monotonicNs, takeBackMask } from "../sys/mod.ts";
 import type { Check } from "./check.ts";
 import type { LaunchSpec } from "./launch.ts";
 import { isMet } from "./meeting.ts";
@@ -111,7 +111,7 @@ async function begin(): Promise<Takeover> {
   if (incoming === null && check === null && self.spec !== null) {
     // The launcher blocked signals for this: see signals.ts.
     listenForUpdates();
-    setMask(maskFromHex(self.image.sigmask));
+    takeBackMask(maskFromHex(self.image.sigmask));
   }
   return { incoming, error, history, pending, probation, check, guard, fault, self, started };
 }

@@ -64,6 +64,7 @@ export const SIGNALS = {
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
 const MASK_BYTES = 128;
+const TIMESPEC_BYTES = 16;
 const LAST_SIGNAL = 64;
 
 /**
@@ -85,7 +86,6 @@ const UNBLOCKED: ReadonlySet<number> = new Set([
   SIGNALS.SIGCONT,
   SIGNALS.SIGURG,
   SIGNALS.SIGWINCH,
-  SIGNALS.SIGPROF,
   SIGNALS.SIGTSTP,
   SIGNALS.SIGTTIN,
   SIGNALS.SIGTTOU,
@@ -157,12 +157,17 @@ export function keepBlocked(mask: SignalMask): void {
 }
 
 /**
- * Takes back the mask that the process began with, and what {@linkcode keepBlocked} was told.
+ * Takes back the mask that the process began with, and what {@linkcode keepBlocked} was told. A SIGPROF that waits is dropped:
+ * a profiler sent it to the image before, and this one may have no handler for it.
  *
  * @param mask the mask of the cold start
  * @throws {RangeError} if it is not 128 bytes long
  */
 export function takeBackMask(mask: SignalMask): void {
+  if (pendingSignals().includes(SIGNALS.SIGPROF)) {
+    // It fails only where the signal was taken meanwhile.
+    call.sigtimedwait(encodeMask([SIGNALS.SIGPROF]), null, new Uint8Array(TIMESPEC_BYTES));
+  }
   setMask(joined(mask, kept));
 }
 
@@ -172,7 +177,7 @@ function joined(mask: SignalMask, more: SignalMask | null): SignalMask {
 
 /**
  * Blocks what could end or disturb the process between two images, in addition to what is blocked already: all signals
- * but the faults, KILL, STOP, the job-control signals, CHLD, CONT, URG, WINCH and PROF.
+ * but the faults, KILL, STOP, the job-control signals, CHLD, CONT, URG and WINCH.
  *
  * @returns the mask before
  */

@@ -67,7 +67,7 @@ Deno.test("blockForExec() blocks all but faults, job control and what is ignored
     const blocked = new Set(decodeMask(getMask()));
     const free = Object.entries(SIGNALS).filter(([, number]) => !blocked.has(number)).map(([name]) => name);
     assertEquals(free.sort(), [
-      ..."ABRT BUS CONT FPE ILL KILL PROF SEGV STOP SYS TRAP TSTP TTIN TTOU URG WINCH".split(" ").map((n) =>
+      ..."ABRT BUS CONT FPE ILL KILL SEGV STOP SYS TRAP TSTP TTIN TTOU URG WINCH".split(" ").map((n) =>
         `SIG${n}`
       ),
     ]);
@@ -121,6 +121,18 @@ Deno.test("pendingSignals() lists what waits, and setMask() delivers it to the l
     ["SIGTERM", "SIGUSR2"],
     [[], "0".repeat(16)],
   ]);
+});
+
+Deno.test("takeBackMask() drops the SIGPROF that a profiler sent to the image before", async () => {
+  const script = `
+    ${BLOCKED_FROM_BIRTH}
+    sys.killProcess(sys.getPid(), sys.SIGNALS.SIGPROF);
+    say(sys.pendingSignals());
+    sys.takeBackMask(new Uint8Array(128));
+    say([sys.pendingSignals(), sys.maskToHex(sys.getMask())]);
+    Deno.exit(0);
+  `;
+  assertEquals(await runScriptForJson(script), [[SIGNALS.SIGPROF], [[], "0".repeat(16)]]);
 });
 
 Deno.test("blockForExec() carries signals over an exec to the listeners of the new image", async () => {

@@ -131,6 +131,7 @@ export const libc = {
   kill: { parameters: ["i32", "i32"], result: "i32" }, // int kill(pid_t pid, int sig)
   pthread_sigmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int pthread_sigmask(int how, const sigset_t *set, sigset_t *oldset)
   sigpending: { parameters: ["buffer"], result: "i32" }, // int sigpending(sigset_t *set)
+  sigtimedwait: { parameters: ["buffer", "buffer", "buffer"], result: "i32" }, // int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
   waitid: { parameters: ["i32", "i32", "buffer", "i32"], result: "i32" }, // int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t waitpid(pid_t pid, int *status, int options)
 

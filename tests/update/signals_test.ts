@@ -181,3 +181,29 @@ ${listens ? 'Deno.addSignalListener("SIGTERM", () => Deno.exit(3));' : ""}`,
     });
   }
 });
+
+Deno.test("a profiler that samples the service with SIGPROF does not end the build that takes over", async () => {
+  await using all = builds();
+  const profiles = `${all.path}/profiles`;
+  const denoArgs = ["--cpu-prof", `--cpu-prof-dir=${profiles}`, "--cpu-prof-interval=100"];
+  await using held = await startHeld(await all.write("first"), freePort(), { denoArgs });
+  const exits = `  if (path === "/exit") {
+    setTimeout(() => Deno.exit(0), 50);
+    return new Response("soon");
+  }
+`;
+  for (const generation of [1, 2, 3]) {
+    const build = await all.write(`build-${generation}`, { label: `v${generation}`, routes: exits });
+    const { outcome, reason } = await held.app.upgrade({ build });
+    assertEquals([outcome, reason], ["committed", null]);
+    await held.holds(`v${generation}`, generation);
+  }
+  const { pid } = await held.app.status();
+  await held.client.text("/exit");
+  // What the profiler writes at the end is of this build: it has samples of it.
+  const profile = await waitFor(() => {
+    const name = [...Deno.readDirSync(profiles)].find(({ name }) => name.includes(`.${pid}.`))!.name;
+    return JSON.parse(Deno.readTextFileSync(`${profiles}/${name}`)) as { samples: unknown[] };
+  }, { what: "the profile" });
+  assertEquals(profile.samples.length > 0, true);
+});
