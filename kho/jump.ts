@@ -18,10 +18,9 @@ import {
   currentDirectory,
   execve,
   fstat,
-  getCloexec,
   getLimit,
+  inheritableFds,
   type LimitName,
-  listFds,
   setCloexec,
   setLimit,
   setMask,
@@ -70,7 +69,7 @@ export function jump(plan: JumpPlan): never {
     undo.defer(() => setLimit(name as LimitName, before));
   }
 
-  const inheritable = openFds().filter((fd) => fd > 2 && !isCloexec(fd));
+  const inheritable = inheritableNow().filter((fd) => fd > 2);
   closeOnExecFrom(3);
   undo.defer(() => {
     closeOnExecFrom(3);
@@ -104,21 +103,11 @@ export function runtimePath(path: string, fd: number | null, pid?: number): stri
 }
 
 /** Whoever has no descriptor left to look with can jump all the same: the list only serves the undoing. */
-function openFds(): number[] {
+function inheritableNow(): number[] {
   try {
-    return listFds();
+    return inheritableFds();
   } catch (error) {
     if (error instanceof SysError && (error.code === "EMFILE" || error.code === "ENFILE")) return [];
-    throw error;
-  }
-}
-
-/** A descriptor that another thread closed in the meantime needs nothing. */
-function isCloexec(fd: number): boolean {
-  try {
-    return getCloexec(fd);
-  } catch (error) {
-    if (error instanceof SysError && error.code === "EBADF") return true;
     throw error;
   }
 }

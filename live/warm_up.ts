@@ -11,7 +11,7 @@
 import { OutgoingKho } from "../kho/outgoing.ts";
 import { type CborValue, encodeCbor } from "../kho/codec.ts";
 import { verifyIdentity } from "../kho/identity.ts";
-import { SysError } from "../sys/mod.ts";
+import { inheritableFds, SysError } from "../sys/mod.ts";
 import type { Carrier } from "./port.ts";
 
 /** Fewer than these are quicker than a rehearsal. */
@@ -43,5 +43,6 @@ function rehearse(fds: readonly (Disposable & { fd: number })[]): void {
   for (const { fd } of fds) kho.preserveFd(fd);
   const records = kho.fds();
   records.forEach(verifyIdentity);
+  inheritableFds();
   encodeCbor(records as unknown as CborValue);
 }

@@ -66,6 +66,7 @@ export {
   commandLine,
   fdInfo,
   fdLink,
+  inheritableFds,
   initialEnvironment,
   initialEnvironmentBytes,
   listFds,

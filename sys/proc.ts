@@ -14,6 +14,8 @@ import { openFile, readFile } from "./file.ts";
 import { call } from "./symbols.ts";
 import { decodeText } from "./text.ts";
 
+const F_GETFD = 1;
+
 /**
  * The open descriptors of this process.
  *
@@ -23,6 +25,22 @@ import { decodeText } from "./text.ts";
 export function listFds(): number[] {
   using directory = openFile("/proc/self/fd", { directory: true });
   return listNames(directory.fd).map(Number).filter((fd) => fd !== directory.fd).sort((a, b) => a - b);
+}
+
+/** Tables of so many numbers are gone through one by one: to list what is open takes a look at each open file. */
+const SMALL_TABLE = 16_384;
+
+/**
+ * The open descriptors that an exec does not close.
+ *
+ * @returns their numbers, ascending
+ * @throws {SysError} ENOENT without `/proc`; EMFILE if no number is left to read it with
+ */
+export function inheritableFds(): number[] {
+  const size = Number(statusField("FDSize"));
+  const fds = size <= SMALL_TABLE ? Array.from({ length: size }, (_, fd) => fd) : listFds();
+  // A number that is not open, or was closed by another thread meanwhile, needs nothing.
+  return fds.filter((fd) => call.fcntl(fd, F_GETFD, 0) === 0);
 }
 
 /**

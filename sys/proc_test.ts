@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SysError } from "./errno.ts";
-import { isOpenFd } from "./fd.ts";
+import { getCloexec, isOpenFd, setCloexec } from "./fd.ts";
 import { openFile, seek } from "./file.ts";
 import {
   makePipe,
@@ -19,6 +19,7 @@ import {
   commandLine,
   fdInfo,
   fdLink,
+  inheritableFds,
   listFds,
   parseFdInfo,
   parseStat,
@@ -42,6 +43,19 @@ Deno.test("listFds() is exactly what is open, ascending", () => {
     const open = Array.from({ length: 4096 }, (_, fd) => fd).filter(isOpenFd);
     assertEquals(fds.filter((fd) => fd < 4096), open);
   });
+});
+
+Deno.test("inheritableFds() is what an exec leaves open, in small tables and in large ones", () => {
+  using file = openFile("/dev/null");
+  using inherited = file.dup();
+  setCloexec(inherited.fd, false);
+  for (const number of [undefined, 3000, Math.min(20_000, Number(getLimit("nofile").soft) - 1)]) {
+    using high = file.dup(number);
+    setCloexec(high.fd, false);
+    const expected = listFds().filter((fd) => !getCloexec(fd));
+    assert(expected.includes(inherited.fd) && expected.includes(high.fd) && !expected.includes(file.fd));
+    assertEquals(inheritableFds(), expected);
+  }
 });
 
 Deno.test("listFds() lists thousands", () => {

@@ -8,8 +8,8 @@
  * @module
  */
 
-import { check } from "./errno.ts";
-import { call } from "./symbols.ts";
+import { check, SysError } from "./errno.ts";
+import { call, lastErrno } from "./symbols.ts";
 
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
@@ -189,7 +189,10 @@ export function getOptionBytes(
 ): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   const length = new Uint32Array([size]);
-  check(call.getsockopt(fd, level, name, bytes, length), "getsockopt", subject(fd, level, name));
+  // Not with check(): the text of an error that does not come would take longer than the call.
+  if (call.getsockopt(fd, level, name, bytes, length) === -1) {
+    throw new SysError("getsockopt", lastErrno(), subject(fd, level, name));
+  }
   return bytes;
 }
 
