@@ -28,6 +28,13 @@ export interface Side {
   resources: Resources;
 }
 
+/** An exec would close them: a test runner with hundreds of them open is slow wherever descriptors are listed. */
+const devices: Device[] = [];
+
+Deno.test.afterEach(() => {
+  for (const device of devices.splice(0)) device[Symbol.dispose]();
+});
+
 /** The image of a cold start. */
 export function coldSide(): Side {
   return sideOf(new Orchestrator(null), null, []);
@@ -57,6 +64,7 @@ export function commit(side: Side): void {
 function sideOf(luo: Orchestrator, kho: IncomingKho | null, names: ReturnType<Resources["names"]>): Side {
   registerBuiltins(luo.registry);
   const device = Device.open(luo);
+  devices.push(device);
   const incoming = kho === null ? null : device.retrieveSession("heirloom");
   const outgoing = device.createSession("heirloom");
   return { luo, device, kho, incoming, outgoing, resources: new Resources(incoming, names, outgoing) };

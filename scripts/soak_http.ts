@@ -13,8 +13,8 @@
  * @module
  */
 import { columns, duration, size, strong } from "../service/text.ts";
-import type { Kind } from "../tests/update/_http_app.ts";
-import { soak, type SoakReport } from "../tests/update/_soak.ts";
+import type { Kind } from "../tests/conversations/_http_app.ts";
+import { soak, type SoakReport } from "../tests/conversations/_soak.ts";
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 const KINDS: Readonly<Record<string, Kind>> = {

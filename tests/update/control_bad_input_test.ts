@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertNothingLost, snapshot, waitFor } from "../../testing/mod.ts";
-import { BEHAVIOURS } from "./_bad_peers.ts";
-import { complaints } from "./_http_exact.ts";
-import { PHASES, startPhased } from "./_http_phases.ts";
-import { Peer } from "./_peer.ts";
+import { BEHAVIOURS } from "../conversations/_bad_peers.ts";
+import { complaints } from "../conversations/_http_exact.ts";
+import { PHASES, startPhased } from "../conversations/_http_phases.ts";
+import { Peer } from "../conversations/_peer.ts";
 
 const STATUS = "GET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const HALF_UPGRADE = 'POST /v1/upgrade HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40\r\n\r\n{"build": "';

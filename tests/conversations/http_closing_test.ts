@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { freePort } from "../../testing/mod.ts";
-import { LIBRARY, onlyForReal } from "./_fixtures.ts";
+import { LIBRARY, onlyForReal } from "../update/_fixtures.ts";
 import { startHttp } from "./_http_app.ts";
 import { complaints, concludes, reference } from "./_http_exact.ts";
 import { Peer } from "./_peer.ts";

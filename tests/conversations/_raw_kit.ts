@@ -21,7 +21,7 @@ import {
   type UpdateRecord,
   waitFor,
 } from "../../testing/mod.ts";
-import { builds } from "./_fixtures.ts";
+import { builds } from "../update/_fixtures.ts";
 import type { RawAppOptions, RawAppReport } from "./_raw_app.ts";
 
 /** Milliseconds that something may take on a busy machine. */

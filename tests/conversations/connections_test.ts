@@ -12,7 +12,7 @@ import {
   SAYS_QUIESCING,
   startHeld,
   untilQuiescing,
-} from "./_fixtures.ts";
+} from "../update/_fixtures.ts";
 
 const encoder = new TextEncoder();
 

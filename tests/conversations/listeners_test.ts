@@ -8,7 +8,7 @@ import {
   startLoad,
   tempDir,
 } from "../../testing/mod.ts";
-import { builds, Client, LIBRARY, once, READY_IN_CHECK } from "./_fixtures.ts";
+import { builds, Client, LIBRARY, once, READY_IN_CHECK } from "../update/_fixtures.ts";
 
 /** An application that listens where its builds say, and answers with a label. */
 function listening(label: string, addresses: Record<string, unknown>): string {

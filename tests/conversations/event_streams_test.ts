@@ -17,7 +17,7 @@ import {
   PATIENCE_MS,
   RawClient,
 } from "./_event_streams_app.ts";
-import { type Builds, builds, Client, onlyForReal, untilQuiescing } from "./_fixtures.ts";
+import { type Builds, builds, Client, onlyForReal, untilQuiescing } from "../update/_fixtures.ts";
 
 /** The application, and a client that tells it what to do. */
 interface Feed extends AsyncDisposable {

@@ -9,7 +9,7 @@ import {
   opensInCheck,
   runCommand,
   startHeld,
-} from "./_fixtures.ts";
+} from "../update/_fixtures.ts";
 
 /** A configuration as an application that lives elsewhere has it. */
 function config(more: Record<string, unknown> = {}): string {

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { waitFor } from "../../testing/mod.ts";
-import { readUntil, untilQuiescing } from "./_fixtures.ts";
+import { readUntil, untilQuiescing } from "../update/_fixtures.ts";
 import { connectTls, HttpsClient, readToEnd, send, startTls, tlsApp } from "./_tls_app.ts";
 
 Deno.test("a TLS connection that refuses keeps the update from happening, and notices nothing", async () => {

@@ -8,7 +8,7 @@ import { Agent, request } from "node:https";
 import type { IncomingMessage } from "node:http";
 import { delay, freePort, startApp, type TestApp } from "../../testing/mod.ts";
 import { type Certificate, makeCertificate } from "./_certificate.ts";
-import { type Builds, builds, LIBRARY } from "./_fixtures.ts";
+import { type Builds, builds, LIBRARY } from "../update/_fixtures.ts";
 
 /** What differs between builds. */
 export interface TlsAppParts {

@@ -3,7 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { joinBytes } from "../../live/streams/bytes.ts";
 import { firstWrong, type Peer } from "../../live/streams/helpers_test.ts";
 import { assertNothingLost, snapshot, waitFor } from "../../testing/mod.ts";
-import { untilQuiescing } from "./_fixtures.ts";
+import { untilQuiescing } from "../update/_fixtures.ts";
 import { ask, PATIENCE_MS, readText, reset, startScene } from "./_raw_kit.ts";
 
 const decoder = new TextDecoder();

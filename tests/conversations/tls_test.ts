@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertNothingLost, delay, snapshot, waitFor } from "../../testing/mod.ts";
-import { rawConnection, readUntil, runCommand, untilQuiescing } from "./_fixtures.ts";
+import { rawConnection, readUntil, runCommand, untilQuiescing } from "../update/_fixtures.ts";
 import { connectTls, get, HttpsClient, HttpsLoad, readToEnd, send, startTls } from "./_tls_app.ts";
 
 Deno.test("a server of node:https is carried: requests are answered, connections end politely", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { freePort, startApp, waitFor } from "../../testing/mod.ts";
 import { EventReader, RawClient } from "./_event_streams_app.ts";
-import { builds, Client, LIBRARY } from "./_fixtures.ts";
+import { builds, Client, LIBRARY } from "../update/_fixtures.ts";
 
 /** What each application has in common: its streams know their next number, and `/send` sends the next event. */
 function appOf(imports: string, routes: string): string {

@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { freePort, startApp, type TestApp, type UpdateRecord } from "../../testing/mod.ts";
-import { type Builds, builds, LIBRARY } from "./_fixtures.ts";
+import { type Builds, builds, LIBRARY } from "../update/_fixtures.ts";
 
 /** What differs between builds. */
 export interface PoliciesAppParts {

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { LIBRARY, onlyForReal } from "./_fixtures.ts";
+import { LIBRARY, onlyForReal } from "../update/_fixtures.ts";
 import { type HttpService, startHttp } from "./_http_app.ts";
 import { answeredBy, complaints, concludes, everything, reference } from "./_http_exact.ts";
 import type { Peer } from "./_peer.ts";

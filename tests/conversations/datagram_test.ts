@@ -6,7 +6,7 @@ import { sendDatagram } from "../../sys/network.ts";
 import { assertNothingLost, delay, snapshot, waitFor } from "../../testing/mod.ts";
 import type { DatagramAppReport } from "./_datagram_app.ts";
 import { assertAllAnswered, beat, PATIENCE_MS, reports, startScene, udpClient } from "./_datagram_kit.ts";
-import { untilQuiescing } from "./_fixtures.ts";
+import { untilQuiescing } from "../update/_fixtures.ts";
 
 const encoder = new TextEncoder();
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { delay, startLoad, waitFor } from "../../testing/mod.ts";
-import { Client, rawConnection, readUntil, untilQuiescing } from "./_fixtures.ts";
+import { Client, rawConnection, readUntil, untilQuiescing } from "../update/_fixtures.ts";
 import { startPolicies } from "./_policies_app.ts";
 import { get, readToEnd, send } from "./_tls_app.ts";
 

@@ -7,7 +7,7 @@ import {
   RawWebSocket,
 } from "../../live/streams/web_socket_kit_test.ts";
 import { descriptors, freePort, startApp, type TestApp, waitFor } from "../../testing/mod.ts";
-import { builds, LIBRARY, onlyForReal, READY_IN_CHECK, untilQuiescing } from "./_fixtures.ts";
+import { builds, LIBRARY, onlyForReal, READY_IN_CHECK, untilQuiescing } from "../update/_fixtures.ts";
 import { CountingClient, webSocketsApp, WS } from "./_web_sockets_app.ts";
 
 const { text, close, ping, continuation } = OPCODE;

@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { freePort, startApp, type StartOptions, type TestApp, type UpdateRecord } from "../../testing/mod.ts";
-import { type Builds, builds, LIBRARY, SAYS_QUIESCING, untilQuiescing } from "./_fixtures.ts";
+import { type Builds, builds, LIBRARY, SAYS_QUIESCING, untilQuiescing } from "../update/_fixtures.ts";
 import { Peer } from "./_peer.ts";
 
 /** The ways in which an application serves HTTP: the last one on a unix socket. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { freePort, startApp } from "../../testing/mod.ts";
-import { builds, Client, LIBRARY, rawConnection, readUntil } from "./_fixtures.ts";
+import { builds, Client, LIBRARY, rawConnection, readUntil } from "../update/_fixtures.ts";
 
 const encoder = new TextEncoder();
 

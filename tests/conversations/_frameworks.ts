@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { LIBRARY } from "./_fixtures.ts";
+import { LIBRARY } from "../update/_fixtures.ts";
 
 const ROUTES = new URL("_http_routes.ts", import.meta.url).href;
 

@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import WebSocket from "npm:ws@8.23.0";
 import { waitFor } from "../../testing/mod.ts";
-import { LIBRARY } from "./_fixtures.ts";
+import { LIBRARY } from "../update/_fixtures.ts";
 
 /** The version of `ws` that all of this was made with. */
 export const WS = "npm:ws@8.23.0";

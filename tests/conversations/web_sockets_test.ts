@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { clientFrame, joined, OPCODE, RawWebSocket } from "../../live/streams/web_socket_kit_test.ts";
 import { descriptors, freePort, startApp, waitFor } from "../../testing/mod.ts";
-import { builds, Client, untilQuiescing } from "./_fixtures.ts";
+import { builds, Client, untilQuiescing } from "../update/_fixtures.ts";
 import { CountingClient, webSocketsApp } from "./_web_sockets_app.ts";
 
 const { text, continuation, ping, pong } = OPCODE;

@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { waitFor } from "../../testing/mod.ts";
-import { LIBRARY } from "./_fixtures.ts";
+import { LIBRARY } from "../update/_fixtures.ts";
 
 /** Milliseconds that something may take on a busy machine. */
 export const PATIENCE_MS = 30_000;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { runCommand } from "./_fixtures.ts";
+import { runCommand } from "../update/_fixtures.ts";
 
 /** Where a certificate and its key lie. */
 export interface Certificate {

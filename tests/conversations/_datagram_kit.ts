@@ -22,7 +22,7 @@ import {
 import { receiveDatagram, sendDatagram, type Watch, watchReadable } from "../../sys/network.ts";
 import { heirloomRoot, startApp, tempDir, type TestApp, waitFor } from "../../testing/mod.ts";
 import type { DatagramAppOptions, DatagramAppReport } from "./_datagram_app.ts";
-import { type Builds, builds } from "./_fixtures.ts";
+import { type Builds, builds } from "../update/_fixtures.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
