@@ -139,7 +139,7 @@ export interface Scene extends AsyncDisposable {
 }
 
 export function writeBuild(all: Builds, options: DatagramAppOptions): Promise<string> {
-  const app = `file://${heirloomRoot()}/tests/update/_datagram_app.ts`;
+  const app = `file://${heirloomRoot()}/tests/conversations/_datagram_app.ts`;
   const text = `import { runDatagramApp } from "${app}";\nawait runDatagramApp(${
     JSON.stringify(options)
   });\n`;

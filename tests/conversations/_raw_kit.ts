@@ -54,7 +54,7 @@ export async function startScene(
   await using undo = new AsyncDisposableStack();
   const all = undo.use(builds());
   const dir = undo.use(tempDir("heirloom-raw-"));
-  const module = `file://${heirloomRoot()}/tests/update/_raw_app.ts`;
+  const module = `file://${heirloomRoot()}/tests/conversations/_raw_app.ts`;
   const write: Scene["write"] = (label, more = {}) => {
     const options = JSON.stringify({ directory: dir.path, ...more, label });
     return all.write(label, `import { runRawApp } from "${module}";\nawait runRawApp(${options});\n`);
