@@ -9,10 +9,10 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 
-import { Identities } from "./identities.ts";
-import { checkSequences, randomSeed } from "./model_commands_test.ts";
-import type { Op } from "./model_op_test.ts";
-import { Mismatch, play } from "./model_run_test.ts";
+import { Identities } from "../../luo/identities.ts";
+import { checkSequences, randomSeed } from "../../luo/model_commands_test.ts";
+import type { Op } from "../../luo/model_op_test.ts";
+import { Mismatch, play } from "../../luo/model_run_test.ts";
 
 const SEQUENCES = 2000;
 
