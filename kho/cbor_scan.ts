@@ -15,10 +15,14 @@
 /** How deeply arrays and maps may be nested, the outermost counting as one. */
 export const MAX_DEPTH = 16;
 
-const BYTES = 2;
-const TEXT = 3;
-const ARRAY = 4;
-const MAP = 5;
+/** Major type of a byte string. */
+export const BYTES = 2;
+/** Major type of a text. */
+export const TEXT = 3;
+/** Major type of an array. */
+export const ARRAY = 4;
+/** Major type of a map. */
+export const MAP = 5;
 const TAG = 6;
 const SIMPLE = 7;
 

@@ -9,17 +9,13 @@
  *
  * @module
  */
-import { MAX_DEPTH } from "./cbor_scan.ts";
+import { ARRAY, BYTES, MAP, MAX_DEPTH, TEXT } from "./cbor_scan.ts";
 
 const MAX_U64 = (1n << 64n) - 1n;
 const MIN_NEGATIVE = -(1n << 64n);
 
 const UNSIGNED = 0;
 const NEGATIVE = 1;
-const BYTES = 2;
-const TEXT = 3;
-const ARRAY = 4;
-const MAP = 5;
 
 const FALSE = 0xf4;
 const TRUE = 0xf5;
@@ -95,15 +91,12 @@ class Writer {
     const names = Object.keys(map);
     if (!isSame(names, this.#names)) {
       this.#names = names;
-      this.#sorted = [...names].sort((a, b) => compareBytes(this.#key(a), this.#key(b)));
+      this.#sorted = names.toSorted((a, b) => compareBytes(this.#key(a), this.#key(b)));
     }
     const sorted = this.#sorted;
     this.#head(MAP, sorted.length);
     for (const name of sorted) {
-      const key = this.#key(name);
-      this.#reserve(key.byteLength);
-      this.#bytes.set(key, this.#at);
-      this.#at += key.byteLength;
+      this.#put(this.#key(name));
       this.#descend(name, map[name], depth);
     }
   }
@@ -149,6 +142,10 @@ class Writer {
 
   #copy(major: number, bytes: Uint8Array): void {
     this.#head(major, bytes.byteLength);
+    this.#put(bytes);
+  }
+
+  #put(bytes: Uint8Array): void {
     this.#reserve(bytes.byteLength);
     this.#bytes.set(bytes, this.#at);
     this.#at += bytes.byteLength;

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { sha256 } from "./digest.ts";
+import { digestOf, sha256 } from "./digest.ts";
 /** What to look at, and with which runtime. */
 export interface LoadTarget {
   /** Path of the runtime. */
@@ -30,7 +30,7 @@ export interface ModuleGraph {
   modules: string[];
   /** Lower-case hexadecimal SHA-256 over the local modules and the configuration. */
   fingerprint: string;
-  /** The SHA-256 of each of these files that is there, in lower-case hexadecimal, by its path. */
+  /** The SHA-256 of each of these files in lower-case hexadecimal, by its path; `missing` where there is none. */
   digests: ReadonlyMap<string, string>;
   /** What keeps the build from loading, in the runtime's words; empty when nothing does. */
   errors: string[];
@@ -174,8 +174,8 @@ async function fingerprintOf(
   const lines: string[] = [];
   for (const file of files) {
     const digest = await digestOf(file);
-    if (digest !== null) digests.set(file, digest);
-    lines.push(`${digest ?? "missing"}  ${nameIn(base, file)}\n`);
+    digests.set(file, digest);
+    lines.push(`${digest}  ${nameIn(base, file)}\n`);
   }
   return { digests, fingerprint: await sha256(new TextEncoder().encode(lines.sort().join(""))) };
 }
@@ -185,15 +185,6 @@ function nameIn(base: string, file: string): string {
   const packages = file.lastIndexOf("/node_modules/");
   if (packages >= 0) return file.slice(packages);
   return file.slice(file.startsWith(base) ? base.length : file.lastIndexOf("/"));
-}
-
-async function digestOf(file: string): Promise<string | null> {
-  try {
-    return await sha256(await Deno.readFile(file));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
 }
 
 /** Errors on the way of static imports; what a dynamic import meets is the application's to handle. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sha256 } from "../kho/digest.ts";
+import { digestOf, sha256 } from "../kho/digest.ts";
 import type { ModuleGraph } from "../kho/load.ts";
 import { normalize } from "../kho/snapshot_copy.ts";
 import { Stamps } from "../kho/stamps.ts";
@@ -24,7 +24,7 @@ export interface BuildFiles {
   graphs: string[][];
   /** The same for the same content of all of them, wherever they are. */
   key: string;
-  /** The SHA-256 of what a file contained when it was looked at; undefined for one that was not there. */
+  /** The SHA-256 of what a file contained when it was looked at; for one that was not there, what no content has. */
   expect(path: string): string | undefined;
 }
 
@@ -45,9 +45,10 @@ export async function filesOf(self: Self, graphs: readonly ModuleGraph[]): Promi
   const digests = new Map(graphs.flatMap((graph) => [...graph.digests]));
   const content: string[] = [];
   for (const path of all) {
-    const bytes = await Deno.readFile(path).catch(() => new Uint8Array());
-    content.push(await sha256(bytes));
-    digests.set(path, content.at(-1)!);
+    // One that cannot be read cannot be copied either: that says so.
+    const digest = digests.get(path) ?? await digestOf(path).catch(() => "unreadable");
+    content.push(digest);
+    digests.set(path, digest);
   }
   const byPath = new Map([...digests].map(([path, digest]) => [normalize(path), digest]));
   return {

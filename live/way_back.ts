@@ -152,8 +152,10 @@ export class WayBack {
     const different = known !== null && known !== fingerprint;
     // What changes between the look and the stamps would look like what was looked at.
     const meanwhile = (files.stamps.newest()?.getTime() ?? 0) > begun;
-    if (different || meanwhile || (this.#cold && changedSinceStart(files))) this.#changedEarly([image.entry]);
-    else await this.#take(files);
+    if (different || meanwhile || (this.#cold && changedSinceStart(files))) {
+      this.#early = [image.entry];
+      this.#missing = "its files changed while it was starting";
+    } else await this.#take(files);
     await removeAbandoned(image.entry);
   }
 
@@ -173,11 +175,6 @@ export class WayBack {
           "once its files are changed on disk, updates are refused",
       );
     }
-  }
-
-  #changedEarly(files: string[]): void {
-    this.#early = files;
-    this.#missing = "its files changed while it was starting";
   }
 
   /** Everything that has to be there for the build to start, and for a guardian of it. */

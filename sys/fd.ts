@@ -47,6 +47,16 @@ export function isOpenFd(fd: number): boolean {
 }
 
 /**
+ * Is there a descriptor of this number that an exec leaves open?
+ *
+ * @param fd any number
+ * @returns true if it is open and not marked close-on-exec
+ */
+export function isInheritable(fd: number): boolean {
+  return call.fcntl(fd, F_GETFD, 0) === 0;
+}
+
+/**
  * Is this descriptor closed by an exec?
  *
  * @param fd an open descriptor

@@ -9,12 +9,11 @@
  */
 
 import { check, ERRNO, SysError } from "./errno.ts";
+import { isInheritable } from "./fd.ts";
 import { infoTextOf, linkOf } from "./fd_text.ts";
 import { openFile, readFile } from "./file.ts";
 import { call } from "./symbols.ts";
 import { decodeText } from "./text.ts";
-
-const F_GETFD = 1;
 
 /**
  * The open descriptors of this process.
@@ -40,7 +39,7 @@ export function inheritableFds(): number[] {
   const size = Number(statusField("FDSize"));
   const fds = size <= SMALL_TABLE ? Array.from({ length: size }, (_, fd) => fd) : listFds();
   // A number that is not open, or was closed by another thread meanwhile, needs nothing.
-  return fds.filter((fd) => call.fcntl(fd, F_GETFD, 0) === 0);
+  return fds.filter(isInheritable);
 }
 
 /**

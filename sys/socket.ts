@@ -23,7 +23,7 @@ import {
   formatAddress,
   type SocketAddress,
 } from "./sockaddr.ts";
-import { getIntOption, getOptionBytes, setIntOption, SOCKET_OPTIONS } from "./socket_options.ts";
+import { getIntOption, getOptionBytes, readOption, setIntOption, SOCKET_OPTIONS } from "./socket_options.ts";
 import { call, lastErrno } from "./symbols.ts";
 import { cString } from "./text.ts";
 
@@ -157,9 +157,7 @@ export function socketCookie(fd: number): bigint {
   const [level, name] = SOCKET_OPTIONS.COOKIE;
   cookieLength[0] = COOKIE_BYTES;
   // A restart asks for one after the other, by the thousand: once for each socket, in cold code.
-  if (call.getsockopt(fd, level, name, cookie, cookieLength) === -1) {
-    throw new SysError("getsockopt", lastErrno(), `fd ${fd} option ${level}/${name}`);
-  }
+  readOption(fd, level, name, cookie, cookieLength);
   return cookie[0]!;
 }
 

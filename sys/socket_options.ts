@@ -188,12 +188,31 @@ export function getOptionBytes(
   size: number,
 ): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
-  const length = new Uint32Array([size]);
+  readOption(fd, level, name, bytes, new Uint32Array([size]));
+  return bytes;
+}
+
+/**
+ * Reads an option into memory that is there, for who asks thousands of sockets.
+ *
+ * @param fd a socket
+ * @param level such as 1 for `SOL_SOCKET`
+ * @param name the option
+ * @param into where it is put
+ * @param length how many bytes there is room for; how many the kernel gave, afterwards
+ * @throws {SysError} ENOPROTOOPT, EOPNOTSUPP, EINVAL if it is larger, EBADF, ENOTSOCK
+ */
+export function readOption(
+  fd: number,
+  level: number,
+  name: number,
+  into: Uint8Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>,
+  length: Uint32Array<ArrayBuffer>,
+): void {
   // Not with check(): the text of an error that does not come would take longer than the call.
-  if (call.getsockopt(fd, level, name, bytes, length) === -1) {
+  if (call.getsockopt(fd, level, name, into, length) === -1) {
     throw new SysError("getsockopt", lastErrno(), subject(fd, level, name));
   }
-  return bytes;
 }
 
 function subject(fd: number, level: number, name: number): string {

@@ -13,6 +13,7 @@ import { pattern } from "../../live/streams/helpers_test.ts";
 import type { ListenOptions, RawServer } from "../../live/streams/listen.ts";
 import type { ServerAddress } from "../../live/address.ts";
 import { open, type StateValue } from "../../mod.ts";
+import { gate as isThere } from "./_http_routes.ts";
 
 /** What a build is to do. */
 export interface RawAppOptions {
@@ -148,15 +149,4 @@ function linesOf(
       });
     },
   };
-}
-
-async function isThere(path: string): Promise<void> {
-  for (;;) {
-    try {
-      Deno.statSync(path);
-      return;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
 }

@@ -15,6 +15,7 @@ import {
   type TestApp,
   waitFor,
 } from "../../testing/mod.ts";
+import { snapshotsOf } from "../update/_deployed.ts";
 import { DEVICE } from "./_application.ts";
 
 /** What is held at a moment. */
@@ -55,7 +56,7 @@ export async function look(app: TestApp): Promise<Holding> {
     // What a service prepares when it is ready starts a child for a moment.
     if (taken.children.length > 0) throw new Error(`there are ${describe(taken.children)}`);
     if (taken.attributes["blocked signals"] === SPAWNING) throw new Error("it is starting a child");
-    const kept = snapshots(`${app.dir}/state`);
+    const kept = snapshotsOf(app);
     assert(kept.length <= MAX_SNAPSHOTS, `too many snapshots are kept: ${kept.join(" ")}`);
     return { snapshot: forgetful(taken), resources: resources(taken.pid, app), files: files(app.dir) };
   }, { what: "the service to be alone", timeoutMs: ALONE_MS });
@@ -146,28 +147,12 @@ export async function setAside(app: TestApp, entry: string): Promise<void> {
     own.every((path) =>
       existsSync(root + path) && Deno.readTextFileSync(root + path) === Deno.readTextFileSync(path)
     );
-  await waitFor(() => snapshots(`${app.dir}/state`).some(isCopy), {
+  await waitFor(() => snapshotsOf(app).some(isCopy), {
     what: "a snapshot of the build that runs",
     timeoutMs: ALONE_MS,
   });
   // A copy of the same content may be one of before, and the build at its look: nothing outside tells when that is over.
   await quiet(app);
-}
-
-/** Folders that are named by a fingerprint, not far below a directory. */
-function snapshots(directory: string, depth = 4): string[] {
-  try {
-    return [...Deno.readDirSync(directory)].filter(({ isDirectory }) => isDirectory).flatMap(({ name }) =>
-      /^[0-9a-f]{16}(-\d+)?$/.test(name)
-        ? [`${directory}/${name}`]
-        : depth > 1
-        ? snapshots(`${directory}/${name}`, depth - 1)
-        : []
-    );
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }
 
 function files(directory: string): string[] {

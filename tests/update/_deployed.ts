@@ -98,10 +98,15 @@ export async function deploy(
 
 /** Waits until a service that was just started has a snapshot, and gives the paths of those that are there. */
 export async function untilSnapshot(app: TestApp): Promise<string[]> {
-  const snapshots = (): string[] =>
-    [...walk(`${app.dir}/state/heirloom`, 3)].filter((path) => /\/builds\/[0-9a-f]{16}(-\d+)?$/.test(path));
-  await waitFor(() => snapshots().length > 0, { what: "the snapshot" });
-  return snapshots();
+  await waitFor(() => snapshotsOf(app).length > 0, { what: "the snapshot" });
+  return snapshotsOf(app);
+}
+
+/** The paths of the snapshots that a service has now, whole ones. */
+export function snapshotsOf(app: TestApp): string[] {
+  return [...walk(`${app.dir}/state/heirloom`, 3)].filter((path) =>
+    /\/builds\/[0-9a-f]{16}(-\d+)?$/.test(path)
+  );
 }
 
 /** Waits until a service has had no other process for some time: a guardian has gone, and what comes after `ready()` is done. */
